@@ -1,4 +1,4 @@
-//! Facts: the events of a service's own story, as opposed to log lines.
+//! Facts and details: the events of a service's own story, as opposed to log lines.
 
 /// Reports that something happened: `fact!("order.sent", client_order_id = %id, qty = %qty)`.
 ///
@@ -10,4 +10,22 @@ macro_rules! fact {
     ($name:literal $(, $($fields:tt)*)?) => {
         $crate::__tracing::event!(name: $name, target: "fact", $crate::__tracing::Level::INFO, { $($($fields)*)? })
     };
+}
+
+/// Reports one of many: as [`fact!`](crate::fact), but too frequent for a story that a person reads (each market trade, each command).
+#[macro_export]
+macro_rules! detail {
+    ($name:literal $(, $($fields:tt)*)?) => {
+        $crate::__tracing::event!(name: $name, target: "fact", $crate::__tracing::Level::DEBUG, { $($($fields)*)? })
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn both_macros_take_any_number_of_fields() {
+        crate::fact!("story.began");
+        crate::fact!("story.went_on", chapter = 2_u64, title = %"rain");
+        crate::detail!("story.word", text = "a");
+    }
 }
