@@ -16,5 +16,7 @@ mod error;
 mod resp;
 mod server;
 mod stream;
+#[cfg(test)]
+mod tests;
 
 pub use server::{Config, Server, serve};

@@ -56,7 +56,7 @@ pub async fn serve(env: Env, config: Config) -> io::Result<()> {
 /// A server that has its port.
 pub struct Server {
     listener: BoxListener,
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 impl Server {

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     error::CommandError,
-    resp::{Protocol, parse_i64},
+    resp::{Protocol, Reply, parse_i64},
 };
 
 pub(super) const COMMANDS: &[Command] = &[
@@ -130,19 +130,18 @@ fn hello(call: &mut Call<'_>) -> Result<(), CommandError> {
     let reply = &mut call.reply;
     reply.switch_to(protocol);
     reply.map(7);
-    for (key, value) in [
-        ("server", "redis"),
-        ("version", REDIS_VERSION),
-        ("mode", "standalone"),
-        ("role", "master"),
-    ] {
+    let text = |reply: &mut Reply<'_>, key: &str, value: &str| {
         reply.bulk(key.as_bytes());
         reply.bulk(value.as_bytes());
-    }
+    };
+    text(reply, "server", "redis");
+    text(reply, "version", REDIS_VERSION);
     reply.bulk(b"proto");
     reply.integer(protocol.number());
     reply.bulk(b"id");
     reply.integer(call.session.id);
+    text(reply, "mode", "standalone");
+    text(reply, "role", "master");
     reply.bulk(b"modules");
     reply.array(0);
     Ok(())
