@@ -32,7 +32,7 @@ pub(super) fn entry_id(argument: &[u8], missing_seq: u64) -> Result<StreamId, Co
     })
 }
 
-/// As Redis's `string2ull`: no sign and at most `u64::MAX`; leading zeros are fine.
+/// As Redis's `string2ull`, leading zeros included, but without the spaces and plus signs that its `strtoull` lets through.
 fn id_part(digits: &[u8]) -> Result<u64, CommandError> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return Err(INVALID_ID);

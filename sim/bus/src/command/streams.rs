@@ -225,17 +225,17 @@ fn xinfo(call: &mut Call<'_>) -> Result<(), CommandError> {
 
 /// Without FULL. The two radix tree figures are those of a tree whose nodes are all full.
 fn xinfo_stream(call: &mut Call<'_>) -> Result<(), CommandError> {
+    let stream = call
+        .state
+        .db
+        .stream(&call.args[2])?
+        .ok_or(CommandError::Refused("ERR no such key"))?;
     if call.args.len() > 3 {
         let name = lossy(&call.args[1]);
         return Err(CommandError::RefusedArgument(format!(
             "ERR unknown subcommand or wrong number of arguments for '{name}'. Try XINFO HELP."
         )));
     }
-    let stream = call
-        .state
-        .db
-        .stream(&call.args[2])?
-        .ok_or(CommandError::Refused("ERR no such key"))?;
     let nodes = stream.len().div_ceil(NODE_ENTRIES);
     let reply = &mut call.reply;
     reply.map(10);
