@@ -170,3 +170,83 @@ impl State {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        config::Config,
+        exchange::Exchange,
+        order::{NewOrder, OrderKind, Side, TimeInForce},
+    };
+
+    /// Gives the largest number asked for.
+    struct Most;
+
+    impl Entropy for Most {
+        fn bits(&self, _site: &'static str) -> u64 {
+            u64::MAX
+        }
+    }
+
+    fn order(n: usize, side: bool, limit: bool, lots: u32, ticks: i64, reduce_only: bool) -> NewOrder {
+        NewOrder {
+            client_order_id: format!("c{n}").into(),
+            market: 0,
+            side: if side { Side::Buy } else { Side::Sell },
+            kind: if limit {
+                OrderKind::Limit
+            } else {
+                OrderKind::Market
+            },
+            time_in_force: TimeInForce::Gtc,
+            quantity: Decimal::new(lots.into(), 3),
+            price: if limit {
+                Decimal::new(420_000 + ticks, 1)
+            } else {
+                Decimal::ZERO
+            },
+            reduce_only,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_journal_sums_up_to_the_accounts_and_reduce_only_never_grows_a_position(
+            steps in prop::collection::vec(
+                (any::<bool>(), any::<bool>(), 3..500_u32, -60..60_i64, any::<bool>(), 0..4_u8), 1..60),
+        ) {
+            let exchange = Exchange::new(Config::default());
+            let mut state = exchange.lock();
+            for (n, (side, limit, lots, ticks, reduce_only, trades)) in steps.into_iter().enumerate() {
+                let now = WallTime::from_millis(n as i64);
+                let _ = state.place(now, 0, order(n, side, limit, lots, ticks, reduce_only), &Most);
+                for _ in 0..trades {
+                    state.trade(now, 0);
+                }
+            }
+            let journal = exchange.journal();
+            prop_assert_eq!(journal.position("BTCUSDT"), state.holdings(0).position(0).amount);
+            prop_assert_eq!(journal.wallet_balance(), state.holdings(0).wallet);
+            let mut position = Decimal::ZERO;
+            let mut traded = vec![Decimal::ZERO; state.orders.len()];
+            for (fill, id) in journal.fills().iter().zip(1..) {
+                prop_assert_eq!(fill.trade_id, id);
+                let order = state.order(fill.order_id);
+                let after = position + fill.side.signed(fill.qty);
+                if order.terms.reduce_only {
+                    prop_assert!(after.abs() < position.abs() && (after * position) >= Decimal::ZERO);
+                }
+                position = after;
+                traded[fill.order_id as usize - 1] += fill.qty;
+            }
+            for (order, traded) in state.orders.iter().zip(traded) {
+                prop_assert_eq!(order.executed, traded);
+                prop_assert!(traded <= order.terms.quantity);
+                prop_assert_eq!(order.status.is_open(), state.open.contains(&order.id));
+            }
+        }
+    }
+}

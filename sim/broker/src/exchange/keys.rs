@@ -67,7 +67,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_key_is_the_same_until_it_expires_an_hour_after_its_last_extension() {
         let start = Instant::now();
-        let minute = |n| start + Duration::from_secs(60 * n);
+        let minute = |n: u64| start + Duration::from_secs(60 * n);
         let mut keys = ListenKeys::new(2);
         assert_eq!(keys.extend(0, start), None);
         assert_eq!(&*keys.create(0, start, || "first".into()), "first");

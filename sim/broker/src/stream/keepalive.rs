@@ -78,7 +78,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_silent_client_is_pinged_three_times_and_given_up_after_ten_minutes() {
         let start = Instant::now();
-        let minute = |n| start + Duration::from_secs(60 * n);
+        let minute = |n: u64| start + Duration::from_secs(60 * n);
         let mut life = Keepalive::new(start);
         for n in [3, 6, 9] {
             assert_eq!(life.deadline(), minute(n));
