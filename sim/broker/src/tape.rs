@@ -57,7 +57,7 @@ impl Default for Synthetic {
     /// Four trades a second around 42,000 USDT, moving at most 20 ticks each.
     fn default() -> Self {
         Self {
-            start_price: Decimal::new(42_000_00, 2),
+            start_price: Decimal::new(4_200_000, 2),
             mean_interval: Duration::from_millis(250),
             volatility: 20,
         }

@@ -4,7 +4,7 @@
 mod support;
 
 use broker::{Config, SymbolConfig, tape};
-use support::{Broker, next, next_order, prices, say};
+use support::{Broker, next, next_order, prices, say, say_all};
 
 const FAST: &[&str] = &[
     "42000.00", "42000.10", "42000.20", "42000.30", "42000.40", "42000.50",
@@ -71,9 +71,7 @@ async fn streams_can_be_combined_and_changed_while_they_run() {
 async fn a_client_that_talks_too_much_is_cut_off() {
     let broker = Broker::start(prices(0, &FAST[..1])).await;
     let mut socket = broker.open("/ws").await;
-    for _ in 0..11 {
-        say(&mut socket, r#"{"method":"LIST_SUBSCRIPTIONS","id":1}"#).await;
-    }
+    say_all(&mut socket, &[r#"{"method":"LIST_SUBSCRIPTIONS","id":1}"#; 11]).await;
     let mut answers = 0;
     while next(&mut socket).await.is_some() {
         answers += 1;

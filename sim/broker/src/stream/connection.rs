@@ -66,8 +66,13 @@ async fn converse(
                 match message {
                     Message::Text(text) => socket.send(Message::text(control::answer(&text, seat))).await?,
                     Message::Pong(_) => life.pong(Instant::now()),
-                    // The library has queued the answer to a ping or a close; it goes out with the flush.
-                    Message::Ping(_) | Message::Close(_) => socket.flush().await?,
+                    // The library has queued the answer; it goes out with the flush.
+                    Message::Ping(_) => socket.flush().await?,
+                    Message::Close(_) => {
+                        // Whether the answer arrives no longer matters.
+                        let _ = socket.flush().await;
+                        return Ok("closed");
+                    }
                     Message::Binary(_) | Message::Frame(_) => {
                         return close(socket, CloseCode::Unsupported, "binary message").await;
                     }

@@ -226,3 +226,54 @@ struct Position<'a> {
     up: Decimal,
     ps: &'static str,
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::{sync::Notify, time::timeout};
+
+    use super::*;
+    use crate::{Config, Exchange, stream::Hub};
+
+    const HOUR: Duration = Duration::from_secs(60 * 60);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_listener_is_told_when_its_key_expires_and_not_before() {
+        let data = tempfile::tempdir().expect("a temporary directory");
+        let config = env::os::Config {
+            data_dir: data.path().into(),
+            ..Default::default()
+        };
+        let env = env::os::env(config).expect("an environment");
+        let exchange = Exchange::new(Config::default());
+        let venue = Arc::new(Venue {
+            env,
+            exchange,
+            hub: Hub::default(),
+            key_created: Notify::new(),
+        });
+        let expiry = venue.env.spawn("expiry", expire_keys(venue.clone()));
+        tokio::task::yield_now().await;
+
+        venue
+            .exchange
+            .lock()
+            .keys
+            .create(0, Instant::now(), || "key".into());
+        venue.key_created.notify_one();
+        let (seat, mut inbox) = venue.hub.join(false);
+        seat.subscribe("key");
+        assert!(
+            timeout(HOUR - Duration::from_secs(1), inbox.events.recv())
+                .await
+                .is_err()
+        );
+        let event = timeout(Duration::from_secs(2), inbox.events.recv())
+            .await
+            .expect("it expires now");
+        assert!(event.is_some_and(|event| event.contains("\"e\":\"listenKeyExpired\"")));
+        assert_eq!(venue.exchange.lock().keys.active(0), None);
+        expiry.abort();
+    }
+}

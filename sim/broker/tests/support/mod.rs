@@ -192,7 +192,15 @@ pub async fn next_order(socket: &mut Socket) -> Value {
 }
 
 pub async fn say(socket: &mut Socket, text: &str) {
-    socket.send(Message::text(text)).await.unwrap();
+    say_all(socket, &[text]).await;
+}
+
+/// Sends several messages in one go.
+pub async fn say_all(socket: &mut Socket, texts: &[&str]) {
+    for text in texts {
+        socket.feed(Message::text(*text)).await.unwrap();
+    }
+    socket.flush().await.unwrap();
 }
 
 pub fn dec(text: &str) -> Decimal {
