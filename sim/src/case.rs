@@ -4,13 +4,17 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{check::Checks, draw::Draw, plan::Plan, time::secs, world::World};
 
+type Setup = Arc<dyn Fn(&mut World) + Send + Sync>;
+type Inject = Arc<dyn Fn(&mut Plan, &mut Draw) + Send + Sync>;
+type Verify = Arc<dyn Fn(&mut Checks) + Send + Sync>;
+
 /// A scenario as the simulator needs it.
 #[derive(Clone)]
 pub struct Case {
     pub(crate) name: &'static str,
-    pub(crate) setup: Arc<dyn Fn(&mut World) + Send + Sync>,
-    inject: Arc<dyn Fn(&mut Plan, &mut Draw) + Send + Sync>,
-    pub(crate) verify: Arc<dyn Fn(&mut Checks) + Send + Sync>,
+    pub(crate) setup: Setup,
+    inject: Inject,
+    pub(crate) verify: Verify,
     pub(crate) safety: Duration,
     pub(crate) settle: Duration,
 }
