@@ -1,0 +1,198 @@
+//! A stream with its buffers, and how a client is let in.
+
+use std::{io, time::Duration};
+
+use bytes::BytesMut;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    select,
+    time::{sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    error::{Result, Severity, SqlError, state},
+    settings::Settings,
+    wire::{
+        backend::{self, Status},
+        frontend::{self, Frame, Opening},
+    },
+};
+
+/// `authentication_timeout` of PostgreSQL: a client that has not said who it is by then is cut off.
+const STARTUP_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a client that does not read may hold a connection after the engine has crashed.
+const FAREWELL: Duration = Duration::from_secs(5);
+const READ_BYTES: usize = 8 * 1024;
+
+/// A client's stream.
+pub(crate) struct Connection<S> {
+    stream: S,
+    input: BytesMut,
+    /// What the client is to be sent with the next flush.
+    pub(crate) out: BytesMut,
+}
+
+/// The key with which a client would cancel a statement; cancelling is not supported, the key is.
+#[derive(Clone, Copy)]
+pub(crate) struct Key {
+    pub(crate) process: u32,
+    pub(crate) secret: u32,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    pub(crate) fn new(stream: S) -> Self {
+        Self {
+            stream,
+            input: BytesMut::new(),
+            out: BytesMut::new(),
+        }
+    }
+
+    /// Hears the client's opening. With a key it is let in; with a refusal it is told that and the connection ends.
+    /// None when there will be no session.
+    ///
+    /// # Errors
+    /// Those of the stream; `TimedOut` when the client takes too long.
+    pub(crate) async fn let_in(
+        &mut self,
+        admission: std::result::Result<Key, Box<SqlError>>,
+    ) -> io::Result<Option<Settings>> {
+        let opening = timeout(STARTUP_TIMEOUT, self.opening()).await??;
+        let settings = match opening {
+            Ok(None) => return Ok(None),
+            Ok(Some(params)) => self.greet(params, admission),
+            Err(error) => Err(error),
+        };
+        let settings = settings
+            .map_err(|error| backend::error(&error.severity(Severity::Fatal), &mut self.out))
+            .ok();
+        self.write_out().await?;
+        Ok(settings)
+    }
+
+    /// The startup parameters; none when the client left or only wanted to cancel something.
+    async fn opening(&mut self) -> io::Result<Result<Option<Vec<(String, String)>>>> {
+        loop {
+            let (major, minor, params) = match frontend::opening(&mut self.input) {
+                Err(error) => return Ok(Err(error)),
+                Ok(None) if self.fill().await? == 0 => return Ok(Ok(None)),
+                Ok(None) => continue,
+                Ok(Some(Opening::Cancel)) => return Ok(Ok(None)),
+                Ok(Some(Opening::Encryption)) => {
+                    self.out.extend_from_slice(b"N");
+                    self.write_out().await?;
+                    continue;
+                }
+                Ok(Some(Opening::Startup { major, minor, params })) => (major, minor, params),
+            };
+            if major != 3 {
+                let message =
+                    format!("unsupported frontend protocol {major}.{minor}: server supports 3.0 to 3.0");
+                return Ok(Err(SqlError::new(state::FEATURE_NOT_SUPPORTED, message)));
+            }
+            let (options, params): (Vec<_>, Vec<_>) = params
+                .into_iter()
+                .partition(|(name, _)| name.starts_with("_pq_."));
+            if minor > 0 || !options.is_empty() {
+                let options: Vec<&str> = options.iter().map(|(name, _)| name.as_str()).collect();
+                backend::negotiate_version(&options, &mut self.out);
+            }
+            return Ok(Ok(Some(params)));
+        }
+    }
+
+    /// Everybody is let in; a user name is asked for because every client sends one.
+    fn greet(
+        &mut self,
+        params: Vec<(String, String)>,
+        admission: std::result::Result<Key, Box<SqlError>>,
+    ) -> Result<Settings> {
+        let key = admission?;
+        let mut settings = Settings::default();
+        let mut has_user = false;
+        for (name, value) in params {
+            match name.as_str() {
+                "user" => has_user = !value.is_empty(),
+                "database" => {}
+                "options" | "replication" if value.is_empty() || value == "false" => {}
+                "options" | "replication" => {
+                    return Err(SqlError::unsupported(format!("the startup parameter {name}")));
+                }
+                _ => drop(settings.set(&name, Some(value))?),
+            }
+        }
+        if !has_user {
+            return Err(SqlError::new(
+                "28000",
+                "no PostgreSQL user name specified in startup packet",
+            ));
+        }
+        backend::authentication_ok(&mut self.out);
+        for (name, value) in settings.reported() {
+            backend::parameter_status(name, value, &mut self.out);
+        }
+        backend::backend_key(key.process, key.secret, &mut self.out);
+        backend::ready(Status::Idle, &mut self.out);
+        Ok(settings)
+    }
+
+    /// The next message; none when the client has left.
+    ///
+    /// # Errors
+    /// Outer: those of the stream. Inner: bytes that are no message, or the engine's crash.
+    pub(crate) async fn next_frame(
+        &mut self,
+        crashed: &CancellationToken,
+    ) -> io::Result<Result<Option<Frame>>> {
+        loop {
+            match frontend::frame(&mut self.input) {
+                Ok(None) => {}
+                complete => return Ok(complete),
+            }
+            select! {
+                biased;
+                () = crashed.cancelled() => return Ok(Err(crash_of_another())),
+                read = self.fill() => if read? == 0 { return Ok(Ok(None)) },
+            }
+        }
+    }
+
+    /// Whether the next message has come and is a `Sync`.
+    pub(crate) fn next_is_sync(&self) -> bool {
+        frontend::peek(&self.input) == Some(b'S')
+    }
+
+    /// Sends what is in [`Connection::out`].
+    ///
+    /// # Errors
+    /// Those of the stream; `TimedOut` when the engine has crashed and the client does not read.
+    pub(crate) async fn flush(&mut self, crashed: &CancellationToken) -> io::Result<()> {
+        let too_late = async {
+            crashed.cancelled().await;
+            sleep(FAREWELL).await;
+        };
+        select! {
+            biased;
+            written = self.write_out() => written,
+            () = too_late => Err(io::ErrorKind::TimedOut.into()),
+        }
+    }
+
+    async fn fill(&mut self) -> io::Result<usize> {
+        self.input.reserve(READ_BYTES);
+        self.stream.read_buf(&mut self.input).await
+    }
+
+    async fn write_out(&mut self) -> io::Result<()> {
+        self.stream.write_all_buf(&mut self.out).await?;
+        self.stream.flush().await
+    }
+}
+
+/// What a session is told when another's commit, or nobody's in particular, brought the engine down.
+pub(crate) fn crash_of_another() -> Box<SqlError> {
+    SqlError::new(state::ADMIN_CRASH, "terminating connection because of crash of another server process")
+        .detail("The log failed and is being recovered; transactions that were not reported as committed may be lost.")
+        .severity(Severity::Fatal)
+}

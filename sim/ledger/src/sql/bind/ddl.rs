@@ -1,0 +1,275 @@
+//! `CREATE TABLE`.
+//!
+//! The schema is always made from the canonical text of the statement, when it runs and when the log is replayed, so that
+//! both make the same table.
+
+use std::sync::Arc;
+
+use sqlparser::ast::{
+    CheckConstraint, ColumnOption, CreateTable, Expr as Ast, Ident, IndexColumn, PrimaryKeyConstraint,
+    Statement, TableConstraint, UniqueConstraint,
+};
+
+use super::{
+    expr::{Binder, Names},
+    fold, object_name, refuse, types,
+};
+use crate::{
+    error::{Result, SqlError, state},
+    sql::{parse, plan::Plan},
+    store::{Check, Column, Schema, Unique},
+};
+
+/// Binds the statement; what it contains is checked now, made when it runs.
+pub(super) fn create_table(create: &CreateTable) -> Result<Plan> {
+    refuse(&[
+        (create.or_replace, "OR REPLACE"),
+        (create.temporary, "a temporary table"),
+        (create.unlogged, "an unlogged table"),
+        (create.query.is_some(), "CREATE TABLE AS"),
+        (create.like.is_some(), "LIKE"),
+        (create.inherits.is_some(), "INHERITS"),
+        (
+            create.partition_by.is_some() || create.partition_of.is_some(),
+            "partitioning",
+        ),
+        (create.on_commit.is_some(), "ON COMMIT"),
+        (create.columns.is_empty(), "a table without columns"),
+    ])?;
+    let bare = CreateTable {
+        if_not_exists: false,
+        ..create.clone()
+    };
+    let sql = Statement::CreateTable(bare).to_string();
+    schema_from_sql(&sql)?;
+    Ok(Plan::CreateTable {
+        name: object_name(&create.name)?,
+        if_not_exists: create.if_not_exists,
+        sql,
+    })
+}
+
+/// The schema that a canonical `CREATE TABLE` describes.
+pub(crate) fn schema_from_sql(sql: &str) -> Result<Schema> {
+    match parse::parse(sql)?.as_slice() {
+        [Statement::CreateTable(create)] => schema(create, sql),
+        _ => Err(SqlError::syntax("a CREATE TABLE statement was expected")),
+    }
+}
+
+fn schema(create: &CreateTable, sql: &str) -> Result<Schema> {
+    let mut builder = Builder {
+        schema: Schema {
+            name: Arc::from(object_name(&create.name)?),
+            columns: Vec::new(),
+            uniques: Vec::new(),
+            checks: Vec::new(),
+            sql: Arc::from(sql),
+        },
+        has_primary_key: false,
+    };
+    for definition in &create.columns {
+        builder.column(&fold(&definition.name), &definition.data_type)?;
+    }
+    for definition in &create.columns {
+        let name = fold(&definition.name);
+        for option in &definition.options {
+            builder.column_option(&name, option.name.as_ref(), &option.option)?;
+        }
+    }
+    for constraint in &create.constraints {
+        builder.constraint(constraint)?;
+    }
+    let mut schema = builder.schema;
+    schema.checks.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(schema)
+}
+
+struct Builder {
+    schema: Schema,
+    has_primary_key: bool,
+}
+
+impl Builder {
+    fn column(&mut self, name: &str, data_type: &sqlparser::ast::DataType) -> Result<()> {
+        if self.schema.column(name).is_some() {
+            return Err(SqlError::new(
+                state::DUPLICATE_COLUMN,
+                format!("column \"{name}\" specified more than once"),
+            ));
+        }
+        let (ty, modifier) = types::data_type(data_type)?;
+        self.schema.columns.push(Column {
+            name: name.to_owned(),
+            ty,
+            modifier,
+            not_null: false,
+            default: None,
+        });
+        Ok(())
+    }
+
+    fn column_option(&mut self, column: &str, name: Option<&Ident>, option: &ColumnOption) -> Result<()> {
+        let index = self.index(column)?;
+        match option {
+            ColumnOption::Null => {}
+            ColumnOption::NotNull => self.schema.columns[index].not_null = true,
+            ColumnOption::Default(expr) => {
+                let default = Binder::new(&[])?.assigned(expr, &Names::default(), &self.schema, index)?;
+                self.schema.columns[index].default = Some(default);
+            }
+            ColumnOption::PrimaryKey(constraint) => {
+                plain_key(constraint.characteristics.is_some(), &constraint.include)?;
+                self.key(name, &[column.to_owned()], true)?;
+            }
+            ColumnOption::Unique(constraint) => {
+                plain_key(constraint.characteristics.is_some(), &constraint.include)?;
+                self.key(name, &[column.to_owned()], false)?;
+            }
+            ColumnOption::Check(constraint) => self.check(name, constraint)?,
+            other => return Err(SqlError::unsupported(format!("the column option {other}"))),
+        }
+        Ok(())
+    }
+
+    fn constraint(&mut self, constraint: &TableConstraint) -> Result<()> {
+        match constraint {
+            TableConstraint::PrimaryKey(PrimaryKeyConstraint {
+                name,
+                columns,
+                include,
+                characteristics,
+                ..
+            }) => {
+                plain_key(characteristics.is_some(), include)?;
+                self.key(name.as_ref(), &column_names(columns)?, true)
+            }
+            TableConstraint::Unique(UniqueConstraint {
+                name,
+                columns,
+                include,
+                characteristics,
+                ..
+            }) => {
+                plain_key(characteristics.is_some(), include)?;
+                self.key(name.as_ref(), &column_names(columns)?, false)
+            }
+            TableConstraint::Check(constraint) => self.check(constraint.name.as_ref(), constraint),
+            other => Err(SqlError::unsupported(format!("the constraint {other}"))),
+        }
+    }
+
+    fn key(&mut self, name: Option<&Ident>, columns: &[String], primary: bool) -> Result<()> {
+        let table = self.schema.name.clone();
+        if primary && std::mem::replace(&mut self.has_primary_key, true) {
+            return Err(SqlError::new(
+                state::INVALID_TABLE_DEFINITION,
+                format!("multiple primary keys for table \"{table}\" are not allowed"),
+            ));
+        }
+        let positions = columns
+            .iter()
+            .map(|column| {
+                self.schema.column(column).ok_or_else(|| {
+                    SqlError::new(
+                        state::UNDEFINED_COLUMN,
+                        format!("column \"{column}\" named in key does not exist"),
+                    )
+                })
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let given = name.map(fold);
+        let generated = if primary {
+            format!("{table}_pkey")
+        } else {
+            format!("{table}_{}_key", columns.join("_"))
+        };
+        let name = self.constraint_name(given, generated)?;
+        if primary {
+            for position in &positions {
+                self.schema.columns[*position].not_null = true;
+            }
+        }
+        let unique = Unique {
+            name,
+            columns: positions,
+        };
+        if primary {
+            self.schema.uniques.insert(0, unique);
+        } else {
+            self.schema.uniques.push(unique);
+        }
+        Ok(())
+    }
+
+    fn check(&mut self, name: Option<&Ident>, constraint: &CheckConstraint) -> Result<()> {
+        let table = self.schema.name.clone();
+        let names = Names {
+            schema: Some(&self.schema),
+            qualifier: &table,
+            excluded: false,
+        };
+        let condition = Binder::new(&[])?.condition(&constraint.expr, &names, "CHECK")?;
+        let mut used = Vec::new();
+        condition.visit(&mut |expr| {
+            if let crate::sql::plan::Expr::Column(index) = expr
+                && !used.contains(index)
+            {
+                used.push(*index);
+            }
+        });
+        let generated = match used.as_slice() {
+            [column] => format!("{table}_{}_check", self.schema.columns[*column].name),
+            _ => format!("{table}_check"),
+        };
+        let name = self.constraint_name(name.or(constraint.name.as_ref()).map(fold), generated)?;
+        self.schema.checks.push(Check { name, condition });
+        Ok(())
+    }
+
+    /// The given name if it is free, or the generated one with a number as PostgreSQL appends it.
+    fn constraint_name(&self, given: Option<String>, generated: String) -> Result<String> {
+        let taken = |name: &str| {
+            let mut names = self.schema.uniques.iter().map(|unique| &unique.name);
+            names.any(|taken| taken == name) || self.schema.checks.iter().any(|check| check.name == name)
+        };
+        match given {
+            Some(name) if taken(&name) => Err(SqlError::new(
+                state::DUPLICATE_OBJECT,
+                format!(
+                    "constraint \"{name}\" for relation \"{}\" already exists",
+                    self.schema.name
+                ),
+            )),
+            Some(name) => Ok(name),
+            None if !taken(&generated) => Ok(generated),
+            None => Ok((1..)
+                .map(|n| format!("{generated}{n}"))
+                .find(|name| !taken(name))
+                .unwrap_or(generated)),
+        }
+    }
+
+    fn index(&self, column: &str) -> Result<usize> {
+        self.schema
+            .column(column)
+            .ok_or_else(|| SqlError::no_column(column))
+    }
+}
+
+fn plain_key(deferrable: bool, include: &[Ident]) -> Result<()> {
+    refuse(&[
+        (deferrable, "a deferrable constraint"),
+        (!include.is_empty(), "INCLUDE"),
+    ])
+}
+
+fn column_names(columns: &[IndexColumn]) -> Result<Vec<String>> {
+    columns
+        .iter()
+        .map(|column| match &column.column.expr {
+            Ast::Identifier(ident) => Ok(fold(ident)),
+            other => Err(SqlError::unsupported(format!("the key expression {other}"))),
+        })
+        .collect()
+}

@@ -1,0 +1,276 @@
+//! The payload of a log record: the changes of one transaction, compact and binary.
+//!
+//! A record says what each changed row became, once, whatever statements led there. Numbers are LEB128; signed ones are
+//! zigzag-coded first. A table is created by the text of its `CREATE TABLE`.
+
+use std::sync::Arc;
+
+use rust_decimal::Decimal;
+
+use super::{layer::Layer, tables::Tables};
+use crate::{
+    data::{Json, Row, Value},
+    sql,
+};
+
+const CREATE: u8 = 1;
+const PUT: u8 = 2;
+const REMOVE: u8 = 3;
+
+const NULL: u8 = 0;
+const FALSE: u8 = 1;
+const TRUE: u8 = 2;
+const INT: u8 = 3;
+const NUMERIC: u8 = 4;
+const TEXT: u8 = 5;
+const TIMESTAMP: u8 = 6;
+const JSON: u8 = 7;
+const BYTES: u8 = 8;
+
+/// Encodes what the transaction of `layer` made of the tables; empty when it changed nothing.
+pub(crate) fn redo(tables: &Tables, layer: &Layer) -> Vec<u8> {
+    let mut out = Vec::new();
+    for number in &layer.created {
+        out.push(CREATE);
+        put_bytes(tables.table(*number).schema.sql.as_bytes(), &mut out);
+    }
+    for ((number, id), before) in &layer.before {
+        let after = tables.table(*number).get(*id);
+        let tag = match (before, after) {
+            (None, None) => continue,
+            (Some(before), Some(after)) if Arc::ptr_eq(before, after) => continue,
+            (_, Some(_)) => PUT,
+            (Some(_), None) => REMOVE,
+        };
+        out.push(tag);
+        put_number(*number as u128, &mut out);
+        put_number(u128::from(*id), &mut out);
+        if let Some(row) = after {
+            put_number(row.len() as u128, &mut out);
+            row.iter().for_each(|value| put_value(value, &mut out));
+        }
+    }
+    out
+}
+
+/// A record that is whole but says something impossible.
+#[derive(Debug, thiserror::Error)]
+#[error("a record does not describe a change of these tables")]
+pub(crate) struct Malformed;
+
+/// Applies a payload; the tables are left half-changed after an error.
+///
+/// # Errors
+/// When the payload is not one that [`redo`] makes.
+pub(crate) fn apply(payload: &[u8], tables: &mut Tables) -> Result<(), Malformed> {
+    let mut reader = Reader(payload);
+    while let Some(tag) = reader.byte() {
+        match tag {
+            CREATE => {
+                let text = std::str::from_utf8(reader.bytes().ok_or(Malformed)?).map_err(|_| Malformed)?;
+                let schema = sql::schema_from_sql(text).map_err(|_| Malformed)?;
+                if tables.number(&schema.name).is_some() {
+                    return Err(Malformed);
+                }
+                let mut layer = Layer::default();
+                tables.create_in(&mut layer, schema);
+                tables.publish(&layer);
+            }
+            PUT | REMOVE => {
+                let number = reader.size().ok_or(Malformed)?;
+                let id = reader
+                    .number()
+                    .and_then(|id| u64::try_from(id).ok())
+                    .ok_or(Malformed)?;
+                let width = tables.get(number).ok_or(Malformed)?.schema.columns.len();
+                let row = if tag == PUT {
+                    Some(reader.row(width).ok_or(Malformed)?)
+                } else {
+                    None
+                };
+                tables.replay(number, id, row);
+            }
+            _ => return Err(Malformed),
+        }
+    }
+    Ok(())
+}
+
+fn put_number(mut number: u128, out: &mut Vec<u8>) {
+    while number >= 0x80 {
+        out.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    out.push(number as u8);
+}
+
+fn zigzag(number: i128) -> u128 {
+    ((number << 1) ^ (number >> 127)) as u128
+}
+
+fn put_bytes(bytes: &[u8], out: &mut Vec<u8>) {
+    put_number(bytes.len() as u128, out);
+    out.extend_from_slice(bytes);
+}
+
+fn put_value(value: &Value, out: &mut Vec<u8>) {
+    match value {
+        Value::Null => out.push(NULL),
+        Value::Bool(value) => out.push(if *value { TRUE } else { FALSE }),
+        Value::Int(value) => {
+            out.push(INT);
+            put_number(zigzag(i128::from(*value)), out);
+        }
+        Value::Numeric(value) => {
+            out.push(NUMERIC);
+            out.push(value.scale() as u8);
+            put_number(zigzag(value.mantissa()), out);
+        }
+        Value::Text(text) => {
+            out.push(TEXT);
+            put_bytes(text.as_bytes(), out);
+        }
+        Value::Timestamp(micros) => {
+            out.push(TIMESTAMP);
+            put_number(zigzag(i128::from(*micros)), out);
+        }
+        Value::Json(document) => {
+            let mut text = String::new();
+            document.write(&mut text);
+            out.push(JSON);
+            put_bytes(text.as_bytes(), out);
+        }
+        Value::Bytes(bytes) => {
+            out.push(BYTES);
+            put_bytes(bytes, out);
+        }
+    }
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn byte(&mut self) -> Option<u8> {
+        let (first, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(*first)
+    }
+
+    fn number(&mut self) -> Option<u128> {
+        let mut number = 0;
+        for shift in (0..128).step_by(7) {
+            let byte = self.byte()?;
+            number |= u128::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Some(number);
+            }
+        }
+        None
+    }
+
+    fn signed(&mut self) -> Option<i128> {
+        let number = self.number()?;
+        Some((number >> 1) as i128 ^ -((number & 1) as i128))
+    }
+
+    fn size(&mut self) -> Option<usize> {
+        usize::try_from(self.number()?).ok()
+    }
+
+    fn bytes(&mut self) -> Option<&'a [u8]> {
+        let len = self.size()?;
+        let (bytes, rest) = self.0.split_at_checked(len)?;
+        self.0 = rest;
+        Some(bytes)
+    }
+
+    fn text(&mut self) -> Option<&'a str> {
+        std::str::from_utf8(self.bytes()?).ok()
+    }
+
+    fn row(&mut self, width: usize) -> Option<Row> {
+        if self.size()? != width {
+            return None;
+        }
+        (0..width).map(|_| self.value()).collect()
+    }
+
+    fn value(&mut self) -> Option<Value> {
+        Some(match self.byte()? {
+            NULL => Value::Null,
+            FALSE => Value::Bool(false),
+            TRUE => Value::Bool(true),
+            INT => Value::Int(i64::try_from(self.signed()?).ok()?),
+            NUMERIC => {
+                let scale = u32::from(self.byte()?);
+                Value::Numeric(Decimal::try_from_i128_with_scale(self.signed()?, scale).ok()?)
+            }
+            TEXT => Value::Text(self.text()?.into()),
+            TIMESTAMP => Value::Timestamp(i64::try_from(self.signed()?).ok()?),
+            JSON => Value::Json(Arc::new(Json::parse(self.text()?).ok()?)),
+            BYTES => Value::Bytes(self.bytes()?.into()),
+            _ => return None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn tables() -> Tables {
+        let mut tables = Tables::default();
+        let sql = "CREATE TABLE t (id BIGINT PRIMARY KEY, note TEXT, qty NUMERIC, doc JSONB, raw BYTEA)";
+        tables.create(sql::schema_from_sql(sql).unwrap());
+        tables
+    }
+
+    #[test]
+    fn a_transaction_applies_elsewhere_as_it_happened_here() {
+        let (mut here, mut layer) = (Tables::default(), Layer::default());
+        let sql = tables().table(0).schema.sql.clone();
+        here.create_in(&mut layer, sql::schema_from_sql(&sql).unwrap());
+        let row = |id: i64| -> Row {
+            Arc::new([
+                Value::Int(id),
+                Value::from("é"),
+                Value::Numeric(Decimal::new(-1_230, 3)),
+                Value::Json(Arc::new(Json::parse("{\"a\": [1.10]}").unwrap())),
+                Value::Bytes(Arc::new([0, 255])),
+            ])
+        };
+        here.put_in(&mut layer, 0, 1, row(i64::MIN));
+        here.put_in(&mut layer, 0, 2, row(i64::MAX));
+        here.put_in(&mut layer, 0, 3, row(7));
+        here.remove_in(&mut layer, 0, 3);
+        let mut there = Tables::default();
+        apply(&redo(&here, &layer), &mut there).unwrap();
+        let rows = |tables: &Tables| {
+            tables
+                .table(0)
+                .rows()
+                .map(|(id, row)| (id, row.clone()))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(rows(&there), rows(&here));
+        assert_eq!(rows(&there).len(), 2, "a row that came and went leaves no trace");
+
+        let mut layer = Layer::default();
+        here.remove_in(&mut layer, 0, 1);
+        apply(&redo(&here, &layer), &mut there).unwrap();
+        assert_eq!(rows(&there), rows(&here));
+        here.undo(layer);
+        assert_eq!(rows(&here).len(), 2);
+    }
+
+    proptest! {
+        #[test]
+        fn no_payload_panics(payload in proptest::collection::vec(any::<u8>(), 0..64), tag in 1_u8..=3) {
+            let mut tagged = vec![tag, 0];
+            tagged.extend(payload);
+            let _ = apply(&tagged, &mut tables());
+        }
+    }
+}
