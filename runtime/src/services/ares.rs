@@ -31,7 +31,7 @@ pub struct AresConfig {
 impl Default for AresConfig {
     /// At 4 trades per second: a chance to enter each 12 s, taken when the price has not fallen for 5 s, and out after 10 s.
     fn default() -> Self {
-        let qty = Qty::new(Decimal::new(2, 3)).expect("0.002 is a quantity");
+        let qty = Qty::new(Decimal::new(3, 3)).expect("0.003 is a quantity");
         Self {
             symbols: super::default_symbols(),
             rule: Rule {
