@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use broker::{Exchange, Journal};
 use env::{Env, fact};
-use runtime::services::{ares, feeder, trader};
+use runtime::{
+    core::Rule,
+    services::{ares, feeder, trader},
+};
 use sim::{World, ms};
 
 /// The exchange.
@@ -23,11 +26,21 @@ pub const TRADER: &str = "trader";
 /// Market data, strategy and one trader, with the three peers that they need. The exchange is a few milliseconds further
 /// away than the rest, and its truth journal is on exhibit.
 pub fn slice(world: &mut World) {
+    slice_trading_by(world, ares::AresConfig::default().rule);
+}
+
+/// A rule so busy that every outage of half a minute meets entries and exits: a chance to enter each second, out after 6 s.
+pub fn busy_rule() -> Rule {
+    Rule { cadence: 4, lookback: 1, hold: 24, ..ares::AresConfig::default().rule }
+}
+
+/// As [`slice`], with a strategy that trades by this rule.
+pub fn slice_trading_by(world: &mut World, rule: Rule) {
     let exchange = Exchange::new(broker::Config::default());
     world.publish::<Journal>(exchange.journal().clone());
     peers(world, exchange);
     world.host(FEEDER, |env| feeder::run(env, feeder::FeederConfig::default()));
-    world.host(ARES, |env| ares::run(env, ares::AresConfig::default()));
+    world.host(ARES, move |env| ares::run(env, ares::AresConfig { rule, ..ares::AresConfig::default() }));
     world.host(TRADER, |env| trader::run(env, trader::TraderConfig::default()));
     for client in [FEEDER, TRADER] {
         world.link(client, BROKER, ms(5), ms(20));
