@@ -1,0 +1,90 @@
+//! Hygiene that no compiler checks.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use scenarios::ALL;
+use tests::root;
+
+fn files(directory: &Path, extension: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display())) {
+        let path = entry.expect("a readable directory").path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if path.is_dir() && name != "target" && !name.starts_with('.') {
+            found.extend(files(&path, extension));
+        } else if path.extension().is_some_and(|found| found == extension) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+fn stems(directory: &str, extension: &str) -> Vec<String> {
+    let stem = |path: &PathBuf| path.file_stem().expect("a file").to_string_lossy().into_owned();
+    files(&root().join(directory), extension).iter().map(stem).collect()
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+#[test]
+fn every_file_of_the_catalogue_is_registered_in_alphabetical_order() {
+    let registered: Vec<&str> = ALL.iter().map(|scenario| scenario.name).collect();
+    assert_eq!(registered, stems("scenarios/src/catalogue", "rs"));
+}
+
+#[test]
+fn every_scenario_begins_with_its_four_header_lines() {
+    for path in files(&root().join("scenarios/src/catalogue"), "rs") {
+        let text = read(&path);
+        for header in ["//! SCENARIO      ", "//! EXPECTED      ", "//! FAILURE MODE  ", "//! SOURCE        "] {
+            assert!(text.lines().any(|line| line.starts_with(header)), "{}: no {header:?}", path.display());
+        }
+    }
+}
+
+#[test]
+fn every_scenario_has_its_snapshot_and_its_planted_bug() {
+    let names: Vec<&str> = ALL.iter().map(|scenario| scenario.name).collect();
+    assert_eq!(stems("tests/it/snapshots", "snap"), names);
+    let planted = stems("fixtures/planted", "patch");
+    for name in names {
+        assert!(planted.iter().any(|patch| patch.starts_with(name)), "no planted bug is for {name}");
+    }
+}
+
+#[test]
+fn every_test_file_is_part_of_its_binary() {
+    let main = read(&root().join("tests/it/main.rs"));
+    for module in stems("tests/it", "rs").iter().filter(|stem| *stem != "main") {
+        assert!(main.contains(&format!("mod {module};")), "tests/it/{module}.rs is not compiled");
+    }
+}
+
+#[test]
+fn every_source_file_says_what_it_is() {
+    for crate_directory in ["runtime", "sim", "scenarios", "tests"] {
+        for path in files(&root().join(crate_directory), "rs") {
+            let text = read(&path);
+            assert!(text.starts_with("//!") || text.starts_with("#!["), "{} has no header", path.display());
+        }
+    }
+}
+
+#[test]
+fn what_the_documents_name_exists() {
+    for document in ["README.md", "ARCHITECTURE.md", "docs/performance.md"] {
+        let text = read(&root().join(document));
+        let linked = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        for target in linked.filter(|target| !target.starts_with("http") && !target.starts_with('#')) {
+            let base = root().join(document);
+            let path = base.parent().expect("a document is in a directory").join(target);
+            assert!(path.exists(), "{document} links to {target}, which does not exist");
+        }
+    }
+}
