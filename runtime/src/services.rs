@@ -1,0 +1,11 @@
+//! The processes of the trading system. Each is a function that runs until its process ends.
+
+pub mod ares;
+pub mod feeder;
+pub mod trader;
+
+use crate::core::Symbol;
+
+fn default_symbols() -> Vec<Symbol> {
+    vec!["BTCUSDT".parse().expect("BTCUSDT is a symbol")]
+}

@@ -1,0 +1,174 @@
+//! `ares`, the entry strategy: market trades in, signals out.
+//!
+//! It keeps no state of its own: after a restart it replays the market that the bus still has, and skips the signals that
+//! it issued before. A signal may be delivered twice; its id tells.
+
+use std::collections::BTreeMap;
+
+use env::{Env, WallTime, fact};
+use redis::Pipeline;
+use rust_decimal::Decimal;
+
+use crate::{
+    clients::bus::{self, Bus, Cursor, Entry},
+    core::{Call, MarketTrade, NameError, Qty, Rule, Signal, Strategy, Symbol},
+    streams,
+};
+
+/// How many of the newest signals are looked through for the last one of each symbol. If it is older, signals are issued
+/// twice, which their readers tolerate.
+const SIGNALS_LOOKED_BACK: u32 = 200;
+
+/// What `ares` trades, and how.
+#[derive(Clone, Debug)]
+pub struct AresConfig {
+    /// The symbols to watch.
+    pub symbols: Vec<Symbol>,
+    /// When to enter and leave.
+    pub rule: Rule,
+}
+
+impl Default for AresConfig {
+    /// At 4 trades per second: a chance to enter each 12 s, taken when the price has not fallen for 5 s, and out after 10 s.
+    fn default() -> Self {
+        let qty = Qty::new(Decimal::new(2, 3)).expect("0.002 is a quantity");
+        Self {
+            symbols: super::default_symbols(),
+            rule: Rule {
+                cadence: 48,
+                lookback: 20,
+                hold: 40,
+                qty,
+            },
+        }
+    }
+}
+
+/// Runs `ares`.
+pub async fn run(env: Env, config: AresConfig) {
+    let mut writer = Bus::for_commands(env.clone(), "ares.signals");
+    let mut reader = Bus::for_reading(env, "ares.market");
+    let mut cursor = Cursor::at_start(
+        config
+            .symbols
+            .iter()
+            .map(|symbol| streams::market(symbol.as_str())),
+    );
+    let mut watched = Watched::new(config, &last_issued(&mut writer).await);
+    loop {
+        let reply = reader.insist(&cursor.read()).await;
+        let signals: Vec<Signal> = bus::streams(&reply)
+            .flat_map(|(stream, entries)| entries.map(move |entry| (stream, entry)))
+            .filter_map(|(stream, entry)| watched.decide(streams::market_symbol(stream)?, &entry))
+            .collect();
+        if !signals.is_empty() {
+            let mut issue = Pipeline::new();
+            for signal in &signals {
+                issue.add_command(streams::add_signal(signal));
+            }
+            writer.insist_all(&issue).await;
+            signals.iter().for_each(report);
+        }
+        cursor.pass(&reply);
+    }
+}
+
+/// The strategies of the watched symbols.
+struct Watched {
+    qty: Qty,
+    symbols: BTreeMap<Symbol, Watch>,
+}
+
+struct Watch {
+    strategy: Strategy,
+    /// The market time of the last signal of an earlier life of this process.
+    issued_through: Option<WallTime>,
+}
+
+impl Watched {
+    fn new(config: AresConfig, issued: &BTreeMap<Symbol, WallTime>) -> Self {
+        let AresConfig { symbols, rule } = config;
+        let watch = |symbol: Symbol| {
+            let issued_through = issued.get(&symbol).copied();
+            (
+                symbol,
+                Watch {
+                    strategy: Strategy::new(rule),
+                    issued_through,
+                },
+            )
+        };
+        Self {
+            qty: rule.qty,
+            symbols: symbols.into_iter().map(watch).collect(),
+        }
+    }
+
+    /// The signal that a market trade calls for, if it has not been issued before.
+    fn decide(&mut self, symbol: &str, entry: &Entry<'_>) -> Option<Signal> {
+        let trade = match streams::market_trade(entry) {
+            Ok(trade) => trade,
+            Err(malformed) => {
+                fact!("market.malformed", symbol, reason = %malformed);
+                return None;
+            }
+        };
+        let watch = self.symbols.get_mut(symbol)?;
+        let call = watch.strategy.observe(&trade)?;
+        if watch.issued_through.is_some_and(|issued| trade.time <= issued) {
+            return None;
+        }
+        let (symbol, _) = self.symbols.get_key_value(symbol)?;
+        match signal(symbol, &trade, call, self.qty) {
+            Ok(signal) => Some(signal),
+            Err(unnameable) => {
+                fact!("signal.unnameable", symbol = %symbol, reason = %unnameable);
+                None
+            }
+        }
+    }
+}
+
+/// A signal whose id follows from the trade that caused it, so that a replay gives the same one.
+fn signal(symbol: &Symbol, trade: &MarketTrade, call: Call, qty: Qty) -> Result<Signal, NameError> {
+    let Call { side, reduce_only } = call;
+    let direction = if reduce_only { "out" } else { "in" };
+    Ok(Signal {
+        id: format!("{symbol}-{}-{direction}", trade.id).parse()?,
+        symbol: symbol.clone(),
+        side,
+        qty,
+        price: trade.price,
+        reduce_only,
+        market_time: trade.time,
+    })
+}
+
+/// The market time of the newest signal of each symbol.
+async fn last_issued(bus: &mut Bus) -> BTreeMap<Symbol, WallTime> {
+    let mut newest = redis::cmd("XREVRANGE");
+    newest
+        .arg(streams::SIGNALS)
+        .arg("+")
+        .arg("-")
+        .arg("COUNT")
+        .arg(SIGNALS_LOOKED_BACK);
+    let reply = bus.insist(&newest).await;
+    let mut issued = BTreeMap::new();
+    for signal in bus::entries(&reply).filter_map(|entry| streams::signal(&entry).ok()) {
+        issued.entry(signal.symbol).or_insert(signal.market_time);
+    }
+    issued
+}
+
+fn report(signal: &Signal) {
+    fact!(
+        "signal.issued",
+        signal_id = %signal.id,
+        symbol = %signal.symbol,
+        side = signal.side.as_str(),
+        qty = %signal.qty,
+        price = %signal.price,
+        reduce_only = signal.reduce_only,
+    );
+}

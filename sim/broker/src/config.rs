@@ -1,0 +1,92 @@
+//! What the exchange lists, who may trade, and which of its documented choices it makes.
+
+use rust_decimal::Decimal;
+
+use crate::tape::{Synthetic, Tape};
+
+/// Settings of an exchange.
+#[derive(Clone)]
+pub struct Config {
+    /// The port of REST and streams alike; 0 lets the system choose.
+    pub port: u16,
+    /// Who may trade.
+    pub accounts: Vec<Account>,
+    /// What is listed.
+    pub symbols: Vec<SymbolConfig>,
+    /// When a client order id may be used again.
+    pub client_order_ids: ClientOrderIds,
+}
+
+impl Default for Config {
+    /// BTCUSDT on a synthetic tape; one account `key`/`secret` with 100,000 USDT; port 80.
+    fn default() -> Self {
+        Self {
+            port: 80,
+            accounts: vec![Account {
+                api_key: "key".into(),
+                secret: "secret".into(),
+                balance: Decimal::new(100_000, 0),
+            }],
+            symbols: vec![SymbolConfig::default()],
+            client_order_ids: ClientOrderIds::default(),
+        }
+    }
+}
+
+/// A customer.
+#[derive(Clone)]
+pub struct Account {
+    /// Sent in the header `X-MBX-APIKEY`.
+    pub api_key: String,
+    /// The HMAC key of signed requests.
+    pub secret: String,
+    /// USDT in the wallet at the start.
+    pub balance: Decimal,
+}
+
+/// When a client order id may be used again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClientOrderIds {
+    /// As soon as no *open* order has it, as the venue documents it: a repeated market order executes twice.
+    #[default]
+    UniqueAmongOpen,
+    /// Never again: a repeated order is refused with −4116 even after the first one was filled.
+    UniqueForEver,
+}
+
+/// A perpetual contract with its trading rules and the market it trades in.
+#[derive(Clone)]
+pub struct SymbolConfig {
+    /// Upper-case name, e.g. `BTCUSDT`; quoted and margined in USDT.
+    pub symbol: String,
+    /// `PRICE_FILTER`: prices are multiples of this, in USDT.
+    pub tick_size: Decimal,
+    /// `PRICE_FILTER`: the highest price of an order, in USDT.
+    pub max_price: Decimal,
+    /// `LOT_SIZE`: quantities are multiples of this.
+    pub step_size: Decimal,
+    /// `LOT_SIZE`: the smallest quantity of an order.
+    pub min_qty: Decimal,
+    /// `LOT_SIZE`: the largest quantity of an order.
+    pub max_qty: Decimal,
+    /// `MIN_NOTIONAL`: the smallest price × quantity of an order that is not reduce-only, in USDT.
+    pub min_notional: Decimal,
+    /// Where its market trades come from.
+    pub tape: Tape,
+}
+
+impl Default for SymbolConfig {
+    /// BTCUSDT with the venue's filters, on a synthetic tape that starts at 42,000 USDT.
+    fn default() -> Self {
+        Self {
+            symbol: "BTCUSDT".into(),
+            tick_size: Decimal::new(10, 2),
+            max_price: Decimal::new(1_000_000, 0),
+            step_size: Decimal::new(1, 3),
+            min_qty: Decimal::new(1, 3),
+            max_qty: Decimal::new(1_000, 0),
+            min_notional: Decimal::new(100, 0),
+            tape: Tape::Synthetic(Synthetic::default()),
+        }
+    }
+}

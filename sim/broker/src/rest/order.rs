@@ -1,0 +1,279 @@
+//! `/fapi/v1/order`: place, query and cancel one order.
+
+use std::{sync::Arc, time::Duration};
+
+use env::WallTime;
+use rust_decimal::Decimal;
+use serde::Serialize;
+
+use super::{symbol, to_json};
+use crate::{
+    error::ApiError,
+    exchange::OrderRef,
+    limits::OrderCounts,
+    order::{NewOrder, Order, OrderKind, OrderStatus, Side, TimeInForce},
+    params::Params,
+    server::Venue,
+};
+
+/// What is asked about an order that exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Endpoint {
+    Cancel,
+    Query,
+}
+
+/// From an order's arrival to its meeting the market: 2–6 ms.
+const MATCHING_DELAY_US: (u64, u64) = (2_000, 4_000);
+/// From the market to the answer, while events already go out: 0–3 ms.
+const ANSWER_DELAY_US: (u64, u64) = (0, 3_000);
+
+/// An order as the API shows it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct OrderView<'a> {
+    order_id: u64,
+    symbol: &'a str,
+    status: OrderStatus,
+    client_order_id: &'a str,
+    price: Decimal,
+    avg_price: Decimal,
+    orig_qty: Decimal,
+    executed_qty: Decimal,
+    cum_qty: Decimal,
+    cum_quote: Decimal,
+    time_in_force: TimeInForce,
+    #[serde(rename = "type")]
+    kind: OrderKind,
+    reduce_only: bool,
+    close_position: bool,
+    side: Side,
+    position_side: &'static str,
+    stop_price: &'static str,
+    working_type: &'static str,
+    price_protect: bool,
+    orig_type: OrderKind,
+    time: i64,
+    update_time: i64,
+}
+
+impl<'a> From<&'a Order> for OrderView<'a> {
+    fn from(order: &'a Order) -> Self {
+        Self {
+            order_id: order.id,
+            symbol: &order.symbol,
+            status: order.status,
+            client_order_id: &order.terms.client_order_id,
+            price: order.terms.price,
+            avg_price: order.average_price(),
+            orig_qty: order.terms.quantity,
+            executed_qty: order.executed,
+            cum_qty: order.executed,
+            cum_quote: order.quote,
+            time_in_force: order.terms.time_in_force,
+            kind: order.terms.kind,
+            reduce_only: order.terms.reduce_only,
+            close_position: false,
+            side: order.terms.side,
+            position_side: "BOTH",
+            stop_price: "0",
+            working_type: "CONTRACT_PRICE",
+            price_protect: false,
+            orig_type: order.terms.kind,
+            time: order.accepted_at.as_millis(),
+            update_time: order.updated_at.as_millis(),
+        }
+    }
+}
+
+pub(super) fn answer(
+    venue: &Venue,
+    now: WallTime,
+    account: usize,
+    endpoint: Endpoint,
+    params: &Params<'_>,
+) -> Result<String, ApiError> {
+    let mut state = venue.exchange.lock();
+    let market = symbol(&state, params)?;
+    let order = named(params)?;
+    match endpoint {
+        Endpoint::Query => {
+            let order = state.find(account, market, order).ok_or(ApiError::NoSuchOrder)?;
+            Ok(to_json(&OrderView::from(order)))
+        }
+        Endpoint::Cancel => {
+            let (order, update) = state.cancel(now, account, market, order)?;
+            venue.tell(&state, &[update]);
+            Ok(to_json(&OrderView::from(&order)))
+        }
+    }
+}
+
+/// Places an order; one that is refused is in the journal, too.
+pub(super) async fn place(
+    venue: &Venue,
+    account: usize,
+    params: &Params<'_>,
+) -> Result<(String, OrderCounts), ApiError> {
+    let client_order_id: Arc<str> = match params.text("newClientOrderId") {
+        Some(id) if is_client_order_id(id) => id.into(),
+        Some(_) => return Err(refused(venue, account, "".into(), ApiError::ClientOrderId)),
+        None => venue.exchange.lock().next_client_order_id(),
+    };
+    let outcome = try_place(venue, account, params, client_order_id.clone()).await;
+    outcome.map_err(|reason| refused(venue, account, client_order_id, reason))
+}
+
+fn refused(venue: &Venue, account: usize, client_order_id: Arc<str>, reason: ApiError) -> ApiError {
+    venue
+        .exchange
+        .lock()
+        .refuse(venue.env.clock.now(), account, client_order_id, &reason);
+    reason
+}
+
+async fn try_place(
+    venue: &Venue,
+    account: usize,
+    params: &Params<'_>,
+    client_order_id: Arc<str>,
+) -> Result<(String, OrderCounts), ApiError> {
+    let now = venue.env.clock.now();
+    let counts = {
+        let mut limits = venue
+            .exchange
+            .limits
+            .lock()
+            .expect("no holder of this lock panics");
+        limits.order(now.as_millis(), account)?
+    };
+    let wants_result = params.text("newOrderRespType") == Some("RESULT");
+    let terms = {
+        let state = venue.exchange.lock();
+        let terms = terms(symbol(&state, params)?, client_order_id, params)?;
+        state.receive(now, account, &terms);
+        terms
+    };
+    delay(venue, "broker.order.matching_delay", MATCHING_DELAY_US).await;
+    let placed = {
+        let mut state = venue.exchange.lock();
+        let placed = state.place(venue.env.clock.now(), account, terms, &*venue.env.entropy)?;
+        venue.tell(&state, &placed.updates);
+        placed
+    };
+    delay(venue, "broker.order.answer_delay", ANSWER_DELAY_US).await;
+    let order = if wants_result {
+        &placed.result
+    } else {
+        &placed.accepted
+    };
+    Ok((to_json(&OrderView::from(order)), counts))
+}
+
+async fn delay(venue: &Venue, site: &'static str, (least, spread): (u64, u64)) {
+    let micros = least + venue.env.entropy.below(site, spread);
+    tokio::time::sleep(Duration::from_micros(micros)).await;
+}
+
+/// Reads an order ("New Order"): which parameters each type needs, and which words they may be.
+fn terms(market: usize, client_order_id: Arc<str>, params: &Params<'_>) -> Result<NewOrder, ApiError> {
+    let side = Side::from_word(params.required("side")?).ok_or(ApiError::Side)?;
+    let kind = OrderKind::from_word(params.required("type")?).ok_or(ApiError::OrderType)?;
+    let quantity = params.required_parsed("quantity")?;
+    if params.text("positionSide").is_some_and(|side| side != "BOTH") {
+        return Err(ApiError::PositionSide);
+    }
+    let (time_in_force, price) = match kind {
+        OrderKind::Market => (TimeInForce::Gtc, Decimal::ZERO),
+        OrderKind::Limit => {
+            let word = params.required("timeInForce")?;
+            (
+                TimeInForce::from_word(word).ok_or(ApiError::TimeInForce)?,
+                params.required_parsed("price")?,
+            )
+        }
+    };
+    let reduce_only = match params.text("reduceOnly") {
+        None => false,
+        Some(word) if word.eq_ignore_ascii_case("false") => false,
+        Some(word) if word.eq_ignore_ascii_case("true") => true,
+        Some(_) => return Err(ApiError::MissingParameter("reduceOnly")),
+    };
+    Ok(NewOrder {
+        client_order_id,
+        market,
+        side,
+        kind,
+        time_in_force,
+        quantity,
+        price,
+        reduce_only,
+    })
+}
+
+/// `^[.A-Z:/a-z0-9_-]{1,36}$` ("New Order", `newClientOrderId`).
+fn is_client_order_id(id: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".:/_-".contains(&byte);
+    (1..=36).contains(&id.len()) && id.bytes().all(allowed)
+}
+
+fn named<'a>(params: &'a Params<'_>) -> Result<OrderRef<'a>, ApiError> {
+    if let Some(id) = params.parsed("orderId")? {
+        return Ok(OrderRef::Id(id));
+    }
+    params
+        .text("origClientOrderId")
+        .map(OrderRef::ClientId)
+        .ok_or(ApiError::MissingOrderId)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(query: &str) -> ApiError {
+        terms(0, "c".into(), &Params::parse(query, "")).expect_err("the order is malformed")
+    }
+
+    #[test]
+    fn each_malformed_parameter_has_its_own_refusal() {
+        assert_eq!(
+            refusal("type=MARKET&quantity=1"),
+            ApiError::MissingParameter("side")
+        );
+        assert_eq!(refusal("side=HOLD&type=MARKET&quantity=1"), ApiError::Side);
+        assert_eq!(refusal("side=BUY&type=STOP&quantity=1"), ApiError::OrderType);
+        assert_eq!(
+            refusal("side=BUY&type=MARKET&quantity=x"),
+            ApiError::MissingParameter("quantity")
+        );
+        assert_eq!(
+            refusal("side=BUY&type=LIMIT&quantity=1&price=1"),
+            ApiError::MissingParameter("timeInForce")
+        );
+        let limit = "side=BUY&type=LIMIT&quantity=1&timeInForce=";
+        assert_eq!(refusal(&format!("{limit}DAY&price=1")), ApiError::TimeInForce);
+        assert_eq!(
+            refusal(&format!("{limit}GTC")),
+            ApiError::MissingParameter("price")
+        );
+        let market = "side=BUY&type=MARKET&quantity=1";
+        assert_eq!(
+            refusal(&format!("{market}&reduceOnly=x")),
+            ApiError::MissingParameter("reduceOnly")
+        );
+        assert_eq!(
+            refusal(&format!("{market}&positionSide=LONG")),
+            ApiError::PositionSide
+        );
+    }
+
+    #[test]
+    fn client_order_ids_have_up_to_36_harmless_characters() {
+        assert!(is_client_order_id("x-A.b:c/d_9"));
+        assert!(is_client_order_id(&"a".repeat(36)));
+        assert!(!is_client_order_id(&"a".repeat(37)));
+        assert!(!is_client_order_id("a b"));
+        assert!(!is_client_order_id("é"));
+    }
+}

@@ -1,0 +1,118 @@
+//! WebSocket streams: `/ws/<stream>` sends raw events, `/stream?streams=a/b` wraps each with its stream's name.
+
+mod connection;
+mod control;
+mod hub;
+mod keepalive;
+mod market;
+mod user;
+
+use std::{borrow::Cow, sync::Arc};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{
+    Request, Response, StatusCode, Uri,
+    body::Incoming,
+    header::{
+        CONNECTION, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
+    },
+};
+use hyper_util::rt::TokioIo;
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{
+        handshake::derive_accept_key,
+        protocol::{Role, WebSocketConfig},
+    },
+};
+
+pub(crate) use hub::Hub;
+pub(crate) use market::play;
+pub(crate) use user::{expire_keys, render as render_update};
+
+use crate::{error::ApiError, server::Venue};
+
+/// The most streams that one connection may listen to ("Websocket Market Streams").
+const MAX_STREAMS: usize = 200;
+/// The longest name of a stream.
+const MAX_NAME: usize = 128;
+/// The longest message that a client may send, in bytes.
+const MAX_MESSAGE: usize = 32 * 1024;
+/// Enough for the few small messages that clients send; the library's default is 128 KiB for every connection.
+const READ_BUFFER: usize = 4 * 1024;
+
+/// The streams that a connection's address asks for.
+pub(crate) struct Target {
+    combined: bool,
+    names: Vec<String>,
+}
+
+impl Target {
+    /// None when `uri` is not that of a stream.
+    pub fn of(uri: &Uri) -> Option<Self> {
+        let (combined, list) = match uri.path() {
+            "/ws" => (false, Cow::Borrowed("")),
+            "/stream" => {
+                let query = uri.query().unwrap_or_default().as_bytes();
+                let streams = form_urlencoded::parse(query).find(|(name, _)| name == "streams");
+                (true, streams.map_or(Cow::Borrowed(""), |(_, value)| value))
+            }
+            path => (false, Cow::Borrowed(path.strip_prefix("/ws/")?)),
+        };
+        let names = list
+            .split('/')
+            .filter(|name| !name.is_empty())
+            .map(String::from)
+            .collect();
+        Some(Self { combined, names })
+    }
+}
+
+/// Answers the opening handshake (RFC 6455, §4.2) and leaves the connection to a task of its own.
+pub(crate) fn upgrade(
+    venue: &Arc<Venue>,
+    target: Target,
+    mut request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, ApiError> {
+    let headers = request.headers();
+    let says = |name, word: &str| {
+        headers
+            .get(name)
+            .is_some_and(|v| v.as_bytes().eq_ignore_ascii_case(word.as_bytes()))
+    };
+    let key = headers
+        .get(SEC_WEBSOCKET_KEY)
+        .filter(|_| says(UPGRADE, "websocket") && says(SEC_WEBSOCKET_VERSION, "13"));
+    let key = key.ok_or(ApiError::Unreadable(
+        "a stream needs a WebSocket handshake".into(),
+    ))?;
+    if target.names.len() > MAX_STREAMS || target.names.iter().any(|name| name.len() > MAX_NAME) {
+        return Err(ApiError::Unreadable("too many streams or too long a name".into()));
+    }
+    let accept = derive_accept_key(key.as_bytes());
+    let accept = HeaderValue::from_str(&accept).expect("base64 is printable");
+    let upgraded = hyper::upgrade::on(&mut request);
+    let serving = venue.clone();
+    venue.env.spawn("broker.stream", async move {
+        // The client may be gone before the handshake's answer is out.
+        let Ok(upgraded) = upgraded.await else { return };
+        let config = WebSocketConfig::default()
+            .read_buffer_size(READ_BUFFER)
+            .max_message_size(Some(MAX_MESSAGE))
+            .max_frame_size(Some(MAX_MESSAGE));
+        let socket =
+            WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await;
+        connection::run(&serving, socket, target).await;
+    });
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    response
+        .headers_mut()
+        .insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    response
+        .headers_mut()
+        .insert(UPGRADE, HeaderValue::from_static("websocket"));
+    response.headers_mut().insert(SEC_WEBSOCKET_ACCEPT, accept);
+    Ok(response)
+}

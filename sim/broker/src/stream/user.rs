@@ -1,0 +1,279 @@
+//! The events of an account: `ORDER_TRADE_UPDATE`, `ACCOUNT_UPDATE`, `listenKeyExpired` ("User Data Streams").
+
+use std::sync::Arc;
+
+use rust_decimal::Decimal;
+use serde::Serialize;
+use serde_json::json;
+use tokio::time::{Instant, sleep_until};
+
+use crate::{
+    exchange::{Change, Execution, Update},
+    order::{Order, OrderKind, OrderStatus, Side, TimeInForce},
+    server::Venue,
+};
+
+/// The JSON text of an update.
+pub(crate) fn render(update: &Update) -> String {
+    let millis = update.at.as_millis();
+    match &update.change {
+        Change::Order { order, execution } => {
+            let o = order_fields(order, execution, millis);
+            to_json(&OrderEvent {
+                e: "ORDER_TRADE_UPDATE",
+                event_time: millis,
+                time: millis,
+                o,
+            })
+        }
+        Change::Balance {
+            wallet,
+            symbol,
+            amount,
+            entry_price,
+            unrealized,
+        } => {
+            let wallet = wallet.normalize();
+            let balance = Balance {
+                a: "USDT",
+                wb: wallet,
+                cw: wallet,
+                bc: "0",
+            };
+            let position = Position {
+                s: symbol,
+                pa: *amount,
+                ep: *entry_price,
+                up: unrealized.normalize(),
+                ps: "BOTH",
+            };
+            let a = AccountFields {
+                m: "ORDER",
+                balances: [balance],
+                positions: [position],
+            };
+            to_json(&AccountEvent {
+                e: "ACCOUNT_UPDATE",
+                event_time: millis,
+                time: millis,
+                a,
+            })
+        }
+    }
+}
+
+/// Lets listen keys expire: tells who still listens, once.
+pub(crate) async fn expire_keys(venue: Arc<Venue>) {
+    loop {
+        let next = venue.exchange.lock().keys.next_expiry();
+        let Some(next) = next else {
+            venue.key_created.notified().await;
+            continue;
+        };
+        sleep_until(next).await;
+        let now = Instant::now();
+        let millis = venue.env.clock.now().as_millis();
+        let mut state = venue.exchange.lock();
+        while let Some(key) = state.keys.pop_expired(now) {
+            env::fact!("broker.user_stream", state = "expired");
+            venue.hub.publish(&key, || {
+                json!({ "e": "listenKeyExpired", "E": millis, "listenKey": &*key }).to_string()
+            });
+        }
+    }
+}
+
+fn to_json(event: &impl Serialize) -> String {
+    serde_json::to_string(event).expect("our own events have text keys and finite numbers")
+}
+
+#[derive(Serialize)]
+struct OrderEvent<'a> {
+    e: &'static str,
+    #[serde(rename = "E")]
+    event_time: i64,
+    #[serde(rename = "T")]
+    time: i64,
+    o: OrderFields<'a>,
+}
+
+/// In the order of the documentation, under its one-letter names.
+#[derive(Serialize)]
+struct OrderFields<'a> {
+    s: &'a str,
+    #[serde(rename = "c")]
+    client_order_id: &'a str,
+    #[serde(rename = "S")]
+    side: Side,
+    #[serde(rename = "o")]
+    kind: OrderKind,
+    #[serde(rename = "f")]
+    time_in_force: TimeInForce,
+    #[serde(rename = "q")]
+    quantity: Decimal,
+    #[serde(rename = "p")]
+    price: Decimal,
+    #[serde(rename = "ap")]
+    average_price: Decimal,
+    #[serde(rename = "sp")]
+    stop_price: &'static str,
+    #[serde(rename = "x")]
+    execution: &'static str,
+    #[serde(rename = "X")]
+    status: OrderStatus,
+    #[serde(rename = "i")]
+    order_id: u64,
+    #[serde(rename = "l")]
+    last_quantity: Decimal,
+    #[serde(rename = "z")]
+    executed: Decimal,
+    #[serde(rename = "L")]
+    last_price: Decimal,
+    #[serde(rename = "N")]
+    fee_asset: &'static str,
+    #[serde(rename = "n")]
+    fee: Decimal,
+    #[serde(rename = "T")]
+    time: i64,
+    #[serde(rename = "t")]
+    trade_id: u64,
+    #[serde(rename = "m")]
+    maker: bool,
+    #[serde(rename = "R")]
+    reduce_only: bool,
+    #[serde(rename = "wt")]
+    working_type: &'static str,
+    #[serde(rename = "ot")]
+    original_kind: OrderKind,
+    #[serde(rename = "ps")]
+    position_side: &'static str,
+    #[serde(rename = "cp")]
+    close_position: bool,
+    #[serde(rename = "rp")]
+    realized_pnl: Decimal,
+}
+
+fn order_fields<'a>(order: &'a Order, execution: &Execution, time: i64) -> OrderFields<'a> {
+    let (word, fill) = match execution {
+        Execution::New => ("NEW", None),
+        Execution::Canceled => ("CANCELED", None),
+        Execution::Expired => ("EXPIRED", None),
+        Execution::Trade(fill) => ("TRADE", Some(fill)),
+    };
+    let of_fill = |value: fn(&crate::Fill) -> Decimal| fill.map(value).unwrap_or_default();
+    OrderFields {
+        s: &order.symbol,
+        client_order_id: &order.terms.client_order_id,
+        side: order.terms.side,
+        kind: order.terms.kind,
+        time_in_force: order.terms.time_in_force,
+        quantity: order.terms.quantity,
+        price: order.terms.price,
+        average_price: order.average_price(),
+        stop_price: "0",
+        execution: word,
+        status: order.status,
+        order_id: order.id,
+        last_quantity: of_fill(|fill| fill.qty),
+        executed: order.executed,
+        last_price: of_fill(|fill| fill.price),
+        fee_asset: "USDT",
+        fee: of_fill(|fill| fill.fee),
+        time,
+        trade_id: fill.map_or(0, |fill| fill.trade_id),
+        maker: fill.is_some_and(|fill| fill.maker),
+        reduce_only: order.terms.reduce_only,
+        working_type: "CONTRACT_PRICE",
+        original_kind: order.terms.kind,
+        position_side: "BOTH",
+        close_position: false,
+        realized_pnl: of_fill(|fill| fill.realized_pnl),
+    }
+}
+
+#[derive(Serialize)]
+struct AccountEvent<'a> {
+    e: &'static str,
+    #[serde(rename = "E")]
+    event_time: i64,
+    #[serde(rename = "T")]
+    time: i64,
+    a: AccountFields<'a>,
+}
+
+#[derive(Serialize)]
+struct AccountFields<'a> {
+    m: &'static str,
+    #[serde(rename = "B")]
+    balances: [Balance; 1],
+    #[serde(rename = "P")]
+    positions: [Position<'a>; 1],
+}
+
+#[derive(Serialize)]
+struct Balance {
+    a: &'static str,
+    wb: Decimal,
+    cw: Decimal,
+    bc: &'static str,
+}
+
+#[derive(Serialize)]
+struct Position<'a> {
+    s: &'a str,
+    pa: Decimal,
+    ep: Decimal,
+    up: Decimal,
+    ps: &'static str,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::{sync::Notify, time::timeout};
+
+    use super::*;
+    use crate::{Config, Exchange, stream::Hub};
+
+    const HOUR: Duration = Duration::from_secs(60 * 60);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_listener_is_told_when_its_key_expires_and_not_before() {
+        let data = tempfile::tempdir().expect("a temporary directory");
+        let config = env::os::Config {
+            data_dir: data.path().into(),
+            ..Default::default()
+        };
+        let env = env::os::env(config).expect("an environment");
+        let exchange = Exchange::new(Config::default());
+        let venue = Arc::new(Venue {
+            env,
+            exchange,
+            hub: Hub::default(),
+            key_created: Notify::new(),
+        });
+        let expiry = venue.env.spawn("expiry", expire_keys(venue.clone()));
+        tokio::task::yield_now().await;
+
+        venue
+            .exchange
+            .lock()
+            .keys
+            .create(0, Instant::now(), || "key".into());
+        venue.key_created.notify_one();
+        let (seat, mut inbox) = venue.hub.join(false);
+        seat.subscribe("key");
+        assert!(
+            timeout(HOUR - Duration::from_secs(1), inbox.events.recv())
+                .await
+                .is_err()
+        );
+        let event = timeout(Duration::from_secs(2), inbox.events.recv())
+            .await
+            .expect("it expires now");
+        assert!(event.is_some_and(|event| event.contains("\"e\":\"listenKeyExpired\"")));
+        assert_eq!(venue.exchange.lock().keys.active(0), None);
+        expiry.abort();
+    }
+}

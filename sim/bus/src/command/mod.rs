@@ -1,0 +1,211 @@
+//! Every command by name, and the door through which each is executed.
+//!
+//! A family of commands is a file with a table; adding one means a line in [`FAMILIES`].
+
+mod admin;
+mod connection;
+mod keys;
+mod options;
+mod stream_reads;
+mod streams;
+mod strings;
+
+use std::{cmp::Ordering, sync::LazyLock};
+
+use env::WallTime;
+
+use crate::{
+    blocking::Blocked,
+    connection::Session,
+    db::WallMs,
+    error::CommandError,
+    resp::{Args, Reply},
+    server::{Shared, State},
+};
+
+/// Alphabetical by file.
+const FAMILIES: &[&[Command]] = &[
+    admin::COMMANDS,
+    connection::COMMANDS,
+    keys::COMMANDS,
+    stream_reads::COMMANDS,
+    streams::COMMANDS,
+    strings::COMMANDS,
+];
+
+static COMMANDS: LazyLock<Vec<Command>> = LazyLock::new(|| {
+    let mut commands: Vec<Command> = FAMILIES.iter().copied().flatten().copied().collect();
+    commands.sort_unstable_by_key(|command| command.name);
+    commands
+});
+
+/// Quoted arguments in errors and traces end here.
+const QUOTED_MAX: usize = 128;
+
+/// One request while it is executed.
+pub(crate) struct Call<'a> {
+    pub(crate) args: Args<'a>,
+    /// One moment for all of the command, as in Redis (`commandTimeSnapshot`).
+    pub(crate) now: WallTime,
+    pub(crate) shared: &'a Shared,
+    pub(crate) state: &'a mut State,
+    pub(crate) session: &'a mut Session,
+    pub(crate) reply: Reply<'a>,
+    /// Set instead of writing a reply: the command waits.
+    pub(crate) blocked: Option<Blocked>,
+}
+
+impl Call<'_> {
+    fn now_ms(&self) -> WallMs {
+        self.now.as_millis()
+    }
+}
+
+/// Writes one reply, or sets [`Call::blocked`]. On an error what it wrote is taken back; it must not have changed anything.
+type Handler = fn(&mut Call<'_>) -> Result<(), CommandError>;
+
+/// An entry of the table.
+#[derive(Clone, Copy)]
+struct Command {
+    /// In lower case.
+    name: &'static str,
+    arity: Arity,
+    run: Handler,
+}
+
+/// How many arguments a command takes, its name included; for a subcommand both names.
+#[derive(Clone, Copy)]
+enum Arity {
+    Exactly(usize),
+    AtLeast(usize),
+}
+
+const fn exactly(name: &'static str, count: usize, run: Handler) -> Command {
+    Command {
+        name,
+        arity: Arity::Exactly(count),
+        run,
+    }
+}
+
+const fn at_least(name: &'static str, count: usize, run: Handler) -> Command {
+    Command {
+        name,
+        arity: Arity::AtLeast(count),
+        run,
+    }
+}
+
+impl Command {
+    fn admits(&self, count: usize) -> bool {
+        match self.arity {
+            Arity::Exactly(exact) => count == exact,
+            Arity::AtLeast(least) => count >= least,
+        }
+    }
+}
+
+/// Executes a request and serves whoever waited for what it did.
+pub(crate) fn execute(call: &mut Call<'_>) {
+    let start = call.reply.mark();
+    call.state.statistics.commands += 1;
+    call.state.db.expire(call.now_ms());
+    let outcome = dispatch(call);
+    if let Err(error) = &outcome {
+        call.reply.rewind(start);
+        call.reply.error(error);
+    }
+    let State { db, waiters, .. } = &mut *call.state;
+    waiters.serve(db);
+}
+
+fn dispatch(call: &mut Call<'_>) -> Result<(), CommandError> {
+    let command = find(&COMMANDS, &call.args[0]).ok_or_else(|| unknown_command(&call.args))?;
+    if !command.admits(call.args.len()) {
+        return Err(arity(command.name));
+    }
+    (command.run)(call)
+}
+
+/// Executes a container command: `table` holds its subcommands, alphabetically.
+fn dispatch_subcommand(
+    call: &mut Call<'_>,
+    container: &'static str,
+    table: &[Command],
+) -> Result<(), CommandError> {
+    let name = &call.args[1];
+    let command = find(table, name).ok_or_else(|| CommandError::UnknownSubcommand {
+        name: lossy(name),
+        container: container.to_ascii_uppercase(),
+    })?;
+    if !command.admits(call.args.len()) {
+        return Err(CommandError::Arity(format!("{container}|{}", command.name)));
+    }
+    (command.run)(call)
+}
+
+fn find<'t>(table: &'t [Command], name: &[u8]) -> Option<&'t Command> {
+    table
+        .binary_search_by(|command| compare(command.name, name))
+        .ok()
+        .map(|index| &table[index])
+}
+
+/// Compares a name in lower case with one in any case.
+fn compare(lower: &str, any: &[u8]) -> Ordering {
+    lower.bytes().cmp(any.iter().map(u8::to_ascii_lowercase))
+}
+
+fn arity(name: &str) -> CommandError {
+    CommandError::Arity(name.to_owned())
+}
+
+fn unknown_command(args: &Args<'_>) -> CommandError {
+    let mut arguments = String::new();
+    for argument in args.from(1) {
+        if arguments.len() >= QUOTED_MAX {
+            break;
+        }
+        let shown = &argument[..argument.len().min(QUOTED_MAX - arguments.len())];
+        arguments.extend(["'", &String::from_utf8_lossy(shown), "' "]);
+    }
+    CommandError::UnknownCommand {
+        name: lossy(&args[0]),
+        arguments,
+    }
+}
+
+fn lossy(name: &[u8]) -> String {
+    String::from_utf8_lossy(&name[..name.len().min(QUOTED_MAX)]).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_family_is_alphabetical_and_no_command_has_two_entries() {
+        for family in FAMILIES {
+            assert!(
+                family.is_sorted_by(|a, b| a.name < b.name),
+                "{:?}",
+                family.iter().map(|c| c.name).collect::<Vec<_>>()
+            );
+        }
+        assert!(COMMANDS.is_sorted_by(|a, b| a.name < b.name));
+    }
+
+    #[test]
+    fn commands_are_found_in_any_case() {
+        for command in COMMANDS.iter() {
+            assert_eq!(command.name, command.name.to_ascii_lowercase());
+            let found = find(&COMMANDS, command.name.to_ascii_uppercase().as_bytes());
+            assert_eq!(found.map(|found| found.name), Some(command.name));
+        }
+        assert!(
+            find(&COMMANDS, b"ge").is_none()
+                && find(&COMMANDS, b"gets").is_none()
+                && find(&COMMANDS, b"").is_none()
+        );
+    }
+}

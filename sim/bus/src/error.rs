@@ -1,0 +1,45 @@
+//! Why a command is refused, in Redis's words: `Display` is the error reply without its leading `-`.
+
+use thiserror::Error;
+
+/// A refused command. It has changed nothing.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub(crate) enum CommandError {
+    /// The key holds a value of another type.
+    #[error("WRONGTYPE Operation against a key holding the wrong kind of value")]
+    WrongType,
+    /// Options that make no sense together or are unknown.
+    #[error("ERR syntax error")]
+    Syntax,
+    /// An argument or a stored value is not a 64-bit integer.
+    #[error("ERR value is not an integer or out of range")]
+    NotAnInteger,
+    /// Too few or too many arguments; the name is in lower case, `client|setname` for a subcommand.
+    #[error("ERR wrong number of arguments for '{0}' command")]
+    Arity(String),
+    /// A time to live that is not positive or does not fit.
+    #[error("ERR invalid expire time in '{0}' command")]
+    InvalidExpire(&'static str),
+    /// No command has this name.
+    #[error("ERR unknown command '{name}', with args beginning with: {arguments}")]
+    UnknownCommand {
+        /// The name as the client wrote it, at most 128 bytes.
+        name: String,
+        /// The first arguments, each in quotes and followed by a space.
+        arguments: String,
+    },
+    /// The container command has no such subcommand.
+    #[error("ERR unknown subcommand '{name}'. Try {container} HELP.")]
+    UnknownSubcommand {
+        /// The name as the client wrote it, at most 128 bytes.
+        name: String,
+        /// The container command in upper case.
+        container: String,
+    },
+    /// A refusal that only one command utters: the whole text.
+    #[error("{0}")]
+    Refused(&'static str),
+    /// As [`CommandError::Refused`], with something of the request in it.
+    #[error("{0}")]
+    RefusedArgument(String),
+}

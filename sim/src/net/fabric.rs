@@ -1,0 +1,578 @@
+//! What happens to packets between hosts: latency, loss, order, obstacles.
+//!
+//! The stack of each host is `turmoil-net`'s, with its own retransmission switched off, for it counts calls instead of
+//! time. So a lost packet is not dropped here but comes late, as if TCP had sent it again; a packet that meets a
+//! partition waits in its flow and is sent again at TCP's doubling intervals until the way is free. Pure
+//! acknowledgements, which no process can notice, travel at once.
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BinaryHeap},
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use turmoil_net::Packet;
+
+use super::{
+    flow::Flow,
+    packet::{FlowKey, is_pure_ack, key, next_sequence, opens, reset, tcp, window_update},
+};
+use crate::{
+    draw::Draw,
+    plan::{Link, NetFault},
+    recorder::Recorder,
+    time::{SimTime, ms, secs},
+};
+
+/// After how many vain retransmissions a connection is given up (Linux tcp_retries2, tcp_syn_retries).
+const RETRIES: u32 = 15;
+const SYN_RETRIES: u32 = 6;
+
+/// How long a closed connection is remembered (TIME_WAIT of Linux).
+const FORGET_AFTER: Duration = secs(60);
+
+/// The ordinary latency of a link: whole milliseconds, uniform between the two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LinkProfile {
+    pub(crate) least: Duration,
+    pub(crate) most: Duration,
+}
+
+impl Default for LinkProfile {
+    fn default() -> Self {
+        Self {
+            least: ms(1),
+            most: ms(5),
+        }
+    }
+}
+
+pub(crate) struct Node {
+    pub(crate) name: Arc<str>,
+    pub(crate) ip: IpAddr,
+    pub(crate) powered: bool,
+    pub(crate) boots: u64,
+}
+
+/// One direction between two hosts.
+struct Pair {
+    profile: LinkProfile,
+    latency: Draw,
+    spike: Draw,
+    loss: Draw,
+    /// Until when a slow line is busy with earlier packets.
+    busy: SimTime,
+}
+
+enum What {
+    Deliver(Packet),
+    Retry(FlowKey),
+    Forget(FlowKey),
+}
+
+struct Due {
+    at: SimTime,
+    order: u64,
+    what: What,
+}
+
+impl PartialEq for Due {
+    fn eq(&self, other: &Self) -> bool {
+        (self.at, self.order) == (other.at, other.order)
+    }
+}
+
+impl Eq for Due {}
+
+impl PartialOrd for Due {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Due {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.at, self.order).cmp(&(other.at, other.order))
+    }
+}
+
+pub(crate) struct Fabric {
+    recorder: Arc<Recorder>,
+    nodes: Vec<Node>,
+    by_ip: BTreeMap<IpAddr, usize>,
+    pairs: Vec<Pair>,
+    faults: Vec<(usize, NetFault)>,
+    flows: BTreeMap<FlowKey, Flow>,
+    queue: BinaryHeap<Reverse<Due>>,
+    order: u64,
+}
+
+impl Fabric {
+    pub(crate) fn new(
+        seed: u64,
+        nodes: Vec<Node>,
+        recorder: Arc<Recorder>,
+        profile: impl Fn(&str, &str) -> LinkProfile,
+    ) -> Self {
+        let pair = |from: &Node, to: &Node| {
+            let link = format!("{}>{}", from.name, to.name);
+            Pair {
+                profile: profile(&from.name, &to.name),
+                latency: Draw::new(seed, "net.latency", &link),
+                spike: Draw::new(seed, "net.spike", &link),
+                loss: Draw::new(seed, "net.loss", &link),
+                busy: SimTime::ZERO,
+            }
+        };
+        let pairs = nodes
+            .iter()
+            .flat_map(|from| nodes.iter().map(move |to| pair(from, to)))
+            .collect();
+        let by_ip = nodes
+            .iter()
+            .enumerate()
+            .map(|(index, node)| (node.ip, index))
+            .collect();
+        Self {
+            recorder,
+            nodes,
+            by_ip,
+            pairs,
+            faults: Vec::new(),
+            flows: BTreeMap::new(),
+            queue: BinaryHeap::new(),
+            order: 0,
+        }
+    }
+
+    /// When the next packet is due.
+    pub(crate) fn next_due(&self) -> Option<SimTime> {
+        self.queue.peek().map(|Reverse(due)| due.at)
+    }
+
+    fn push(&mut self, at: SimTime, what: What) {
+        self.order += 1;
+        self.queue.push(Reverse(Due {
+            at,
+            order: self.order,
+            what,
+        }));
+    }
+
+    fn node(&self, address: SocketAddr) -> Option<usize> {
+        self.by_ip.get(&address.ip()).copied()
+    }
+
+    fn ends(&self, (from, to): FlowKey) -> Option<(usize, usize)> {
+        Some((self.node(from)?, self.node(to)?))
+    }
+
+    /// Takes a packet from a host's stack; what is to be delivered this instant goes to `deliver`.
+    pub(crate) fn send(&mut self, now: SimTime, packet: Packet, deliver: &mut Vec<Packet>) {
+        let Some(segment) = tcp(&packet) else { return };
+        let flow_key = key(&packet, segment);
+        let Some((from, to)) = self.ends(flow_key) else {
+            return;
+        };
+        if !self.nodes[from].powered {
+            return;
+        }
+        let opening = opens(segment);
+        let pure_ack = is_pure_ack(segment);
+        let numbers = [(from as u64) << 32 | to as u64, u64::from(next_sequence(segment))];
+        self.recorder
+            .note("net.packet", &self.nodes[from].name, numbers, &segment.payload);
+        if opening {
+            let boots = (self.nodes[from].boots, self.nodes[to].boots);
+            self.flows.insert(flow_key, Flow::new(boots));
+            self.flows
+                .insert((flow_key.1, flow_key.0), Flow::new((boots.1, boots.0)));
+            if let Some(entry) = self.refuses(to) {
+                self.recorder.bite(entry);
+                let there_and_back = self.latency(now, from, to, 0) + self.latency(now, to, from, 0);
+                self.push(
+                    now + there_and_back,
+                    What::Deliver(reset((flow_key.1, flow_key.0))),
+                );
+                return;
+            }
+        }
+        if let Some(flow) = self.flows.get_mut(&flow_key) {
+            flow.sent(segment);
+            if !flow.stalled.is_empty() {
+                stall(flow, packet);
+                return;
+            }
+        }
+        match self.obstacle(from, to, opening) {
+            Some(obstacle) => self.obstruct(now, flow_key, packet, obstacle),
+            None if pure_ack => deliver.push(packet),
+            None => self.dispatch(now, flow_key, from, to, packet),
+        }
+    }
+
+    /// Puts a packet on its way.
+    fn dispatch(&mut self, now: SimTime, flow_key: FlowKey, from: usize, to: usize, packet: Packet) {
+        let mut at = now + self.latency(now, from, to, packet.size().into());
+        if let Some(flow) = self.flows.get_mut(&flow_key) {
+            at = at.max(flow.floor);
+            flow.floor = at;
+        }
+        self.push(at, What::Deliver(packet));
+    }
+
+    fn obstruct(&mut self, now: SimTime, flow_key: FlowKey, packet: Packet, obstacle: Obstacle) {
+        if let Some(entry) = obstacle.entry {
+            self.recorder.bite(entry);
+        }
+        let opening = tcp(&packet).is_some_and(opens);
+        let Some(flow) = self.flows.get_mut(&flow_key) else {
+            return;
+        };
+        flow.attempt = 0;
+        stall(flow, packet);
+        if !obstacle.held {
+            self.retry_later(now, flow_key, opening);
+        }
+    }
+
+    fn retry_later(&mut self, now: SimTime, flow_key: FlowKey, opening: bool) {
+        let Some(flow) = self.flows.get_mut(&flow_key) else {
+            return;
+        };
+        if !std::mem::replace(&mut flow.retrying, true) {
+            let at = now + Flow::retransmission_timeout(flow.attempt, opening);
+            self.push(at, What::Retry(flow_key));
+        }
+    }
+
+    /// Takes what is due by now; what is to be delivered goes to `deliver`, in order.
+    pub(crate) fn take_due(&mut self, now: SimTime, deliver: &mut Vec<Packet>) {
+        while self.next_due().is_some_and(|at| at <= now) {
+            let Some(Reverse(due)) = self.queue.pop() else {
+                return;
+            };
+            match due.what {
+                What::Deliver(packet) => self.arrive(now, packet, deliver),
+                What::Retry(flow_key) => self.retry(now, flow_key),
+                What::Forget(flow_key) => self.forget(flow_key),
+            }
+        }
+    }
+
+    fn arrive(&mut self, now: SimTime, packet: Packet, deliver: &mut Vec<Packet>) {
+        let Some(segment) = tcp(&packet) else { return };
+        let flow_key = key(&packet, segment);
+        let back = (flow_key.1, flow_key.0);
+        let Some((from, to)) = self.ends(flow_key) else {
+            return;
+        };
+        if !self.nodes[to].powered {
+            return self.obstruct(
+                now,
+                flow_key,
+                packet,
+                Obstacle {
+                    entry: None,
+                    held: false,
+                },
+            );
+        }
+        if opens(segment) {
+            // Whoever answers, it is the machine as it is now.
+            let boots = self.nodes[to].boots;
+            self.flows.entry(flow_key).and_modify(|flow| flow.boots.1 = boots);
+            self.flows.entry(back).and_modify(|flow| flow.boots.0 = boots);
+        }
+        let stale = self
+            .flows
+            .get(&flow_key)
+            .is_some_and(|flow| flow.boots.1 != self.nodes[to].boots);
+        let closed = self.flows.get(&back).is_some_and(|flow| flow.orphan) && !segment.payload.is_empty();
+        if segment.flags.rst {
+            self.flows.remove(&flow_key);
+            self.flows.remove(&back);
+            deliver.push(packet);
+        } else if stale || closed {
+            // Nobody is there to read: the machine answers with a reset and forgets the connection.
+            let latency = self.latency(now, to, from, 0);
+            self.push(now + latency, What::Deliver(reset(back)));
+            if closed && !stale {
+                deliver.push(reset(flow_key));
+            }
+        } else {
+            deliver.push(packet);
+        }
+    }
+
+    fn retry(&mut self, now: SimTime, flow_key: FlowKey) {
+        let Some((from, to)) = self.ends(flow_key) else {
+            return;
+        };
+        let Some(flow) = self.flows.get_mut(&flow_key) else {
+            return;
+        };
+        flow.retrying = false;
+        let Some(opening) = flow.stalled.front().map(|packet| tcp(packet).is_some_and(opens)) else {
+            return;
+        };
+        flow.attempt += 1;
+        let attempt = flow.attempt;
+        let obstacle = if self.nodes[to].powered {
+            self.obstacle(from, to, opening)
+        } else {
+            Some(Obstacle::default())
+        };
+        match obstacle {
+            None => self.release(now, flow_key),
+            Some(_) if attempt >= if opening { SYN_RETRIES } else { RETRIES } => {
+                self.give_up(now, flow_key, opening)
+            }
+            Some(_) => self.retry_later(now, flow_key, opening),
+        }
+    }
+
+    /// Sends on what has waited in a flow.
+    fn release(&mut self, now: SimTime, flow_key: FlowKey) {
+        let Some((from, to)) = self.ends(flow_key) else {
+            return;
+        };
+        let Some(flow) = self.flows.get_mut(&flow_key) else {
+            return;
+        };
+        for packet in std::mem::take(&mut flow.stalled) {
+            self.dispatch(now, flow_key, from, to, packet);
+        }
+    }
+
+    fn give_up(&mut self, now: SimTime, flow_key: FlowKey, opening: bool) {
+        if let Some(flow) = self.flows.get_mut(&flow_key) {
+            flow.stalled.clear();
+        }
+        if !opening {
+            // Only the sender knows; what it sent last is what the other end has.
+            self.push(now, What::Deliver(reset((flow_key.1, flow_key.0))));
+        }
+    }
+
+    fn forget(&mut self, flow_key: FlowKey) {
+        let back = (flow_key.1, flow_key.0);
+        let closed = |key: &FlowKey| {
+            self.flows
+                .get(key)
+                .is_none_or(|flow| flow.orphan && flow.finished)
+        };
+        if closed(&flow_key) && closed(&back) {
+            self.flows.remove(&flow_key);
+            self.flows.remove(&back);
+        }
+    }
+
+    /// How long a packet takes from one host to another, with every fault that makes it slower.
+    fn latency(&mut self, now: SimTime, from: usize, to: usize, size: u64) -> Duration {
+        let pair = &mut self.pairs[from * self.nodes.len() + to];
+        let LinkProfile { least, most } = pair.profile;
+        let mut latency = pair.latency.span(least, most + ms(1));
+        let (src, dst) = (&*self.nodes[from].name, &*self.nodes[to].name);
+        for (entry, fault) in &self.faults {
+            let more = match fault {
+                NetFault::Latency { link, least, most } if link.carries(src, dst) => {
+                    pair.spike.span(*least, *most + ms(1))
+                }
+                NetFault::Loss { link, percent } if link.carries(src, dst) => {
+                    let lost = (0..RETRIES).take_while(|_| pair.loss.chance(*percent)).count() as u32;
+                    (0..lost)
+                        .map(|attempt| Flow::retransmission_timeout(attempt, false))
+                        .sum()
+                }
+                NetFault::Bandwidth { link, rate } if link.carries(src, dst) => {
+                    let sending = Duration::from_micros(size * 1_000_000 / rate);
+                    pair.busy = pair.busy.max(now) + sending;
+                    pair.busy.since(now)
+                }
+                _ => continue,
+            };
+            if !more.is_zero() {
+                self.recorder.bite(*entry);
+            }
+            latency += more;
+        }
+        latency
+    }
+
+    /// What keeps a packet from travelling, if anything does.
+    fn obstacle(&self, from: usize, to: usize, opening: bool) -> Option<Obstacle> {
+        let (src, dst) = (&*self.nodes[from].name, &*self.nodes[to].name);
+        self.faults.iter().find_map(|(entry, fault)| {
+            let (obstructed, held) = match fault {
+                NetFault::Partition(link) => (link.carries(src, dst), false),
+                NetFault::Hold(link) => (link.carries(src, dst), true),
+                NetFault::ConnectTimeout(link) => (opening && link.carries(src, dst), false),
+                NetFault::BlackHole(host) => (**host == *src || **host == *dst, false),
+                _ => (false, false),
+            };
+            obstructed.then_some(Obstacle {
+                entry: Some(*entry),
+                held,
+            })
+        })
+    }
+
+    fn refuses(&self, to: usize) -> Option<usize> {
+        let name = &*self.nodes[to].name;
+        self.faults.iter().find_map(|(entry, fault)| match fault {
+            NetFault::Refuse(host) if host == name => Some(*entry),
+            _ => None,
+        })
+    }
+
+    /// The fault that keeps a name from being resolved.
+    pub(crate) fn unresolvable(&self, name: &str) -> Option<usize> {
+        self.faults.iter().find_map(|(entry, fault)| match fault {
+            NetFault::Dns(host) if host == name => Some(*entry),
+            _ => None,
+        })
+    }
+
+    /// Begins a fault; one that is over at once has its effect now.
+    pub(crate) fn begin(&mut self, entry: usize, fault: &NetFault, deliver: &mut Vec<Packet>) {
+        let hit = match fault {
+            NetFault::Reset(link) => self.reset_all(link, deliver),
+            NetFault::HalfOpen(link) => self.half_open(link, deliver),
+            lasting => {
+                self.faults.push((entry, lasting.clone()));
+                return;
+            }
+        };
+        if hit {
+            self.recorder.bite(entry);
+        }
+    }
+
+    pub(crate) fn end(&mut self, now: SimTime, entry: usize) {
+        let Some(position) = self.faults.iter().position(|(active, _)| *active == entry) else {
+            return;
+        };
+        if let (_, NetFault::Hold(link)) = self.faults.remove(position) {
+            for flow_key in self.carried(&link) {
+                let free = self
+                    .ends(flow_key)
+                    .is_some_and(|(from, to)| self.obstacle(from, to, false).is_none());
+                if free {
+                    self.release(now, flow_key);
+                } else {
+                    self.retry_later(now, flow_key, false);
+                }
+            }
+        }
+    }
+
+    /// The flows whose packets travel a link.
+    fn carried(&self, link: &Link) -> Vec<FlowKey> {
+        let on_link = |flow_key: &&FlowKey| {
+            self.ends(**flow_key)
+                .is_some_and(|(from, to)| link.carries(&self.nodes[from].name, &self.nodes[to].name))
+        };
+        self.flows.keys().filter(on_link).copied().collect()
+    }
+
+    fn reset_all(&mut self, link: &Link, deliver: &mut Vec<Packet>) -> bool {
+        let both_ways = Link {
+            both: true,
+            ..link.clone()
+        };
+        let hit = self.carried(&both_ways);
+        for flow_key in &hit {
+            self.flows.remove(flow_key);
+            deliver.push(reset(*flow_key));
+        }
+        !hit.is_empty()
+    }
+
+    fn half_open(&mut self, link: &Link, deliver: &mut Vec<Packet>) -> bool {
+        // The end that forgets is the one which the reset, seemingly from its peer, reaches.
+        let towards = Link {
+            from: link.to.clone(),
+            to: link.from.clone(),
+            both: false,
+        };
+        let hit = self.carried(&towards);
+        deliver.extend(hit.iter().map(|flow_key| reset(*flow_key)));
+        !hit.is_empty()
+    }
+
+    /// A machine's power goes or comes. When it goes, its sockets vanish without a word to anybody.
+    pub(crate) fn set_power(&mut self, host: usize, powered: bool, boots: u64, deliver: &mut Vec<Packet>) {
+        self.nodes[host].powered = powered;
+        self.nodes[host].boots = boots;
+        if powered {
+            return;
+        }
+        let ip = self.nodes[host].ip;
+        for (flow_key, flow) in self.flows.iter_mut().filter(|((from, _), _)| from.ip() == ip) {
+            flow.stalled.clear();
+            deliver.push(reset((flow_key.1, flow_key.0)));
+        }
+    }
+
+    /// Takes away the sockets that closed processes of a host have left, on one port or on all.
+    pub(crate) fn reap(&mut self, host: usize, port: Option<u16>, deliver: &mut Vec<Packet>) {
+        let ip = self.nodes[host].ip;
+        let left = |((local, _), flow): &(&FlowKey, &Flow)| {
+            local.ip() == ip && flow.orphan && port.is_none_or(|port| local.port() == port)
+        };
+        let left: Vec<FlowKey> = self
+            .flows
+            .iter()
+            .filter(left)
+            .map(|(flow_key, _)| *flow_key)
+            .collect();
+        for (local, peer) in left {
+            self.flows.remove(&(local, peer));
+            deliver.push(reset((peer, local)));
+        }
+    }
+
+    /// A process has read from its socket. True when a window update has to go out.
+    pub(crate) fn read_by_process(&mut self, local: SocketAddr, peer: SocketAddr, bytes: usize) -> bool {
+        let Some(flow) = self.flows.get_mut(&(local, peer)) else {
+            return false;
+        };
+        let Some((seq, ack, window)) = flow.freed(bytes) else {
+            return false;
+        };
+        let update = window_update((local, peer), seq, ack, window);
+        self.push(SimTime::ZERO, What::Deliver(update));
+        true
+    }
+
+    /// A process has closed its socket.
+    pub(crate) fn closed_by_process(&mut self, local: SocketAddr, peer: SocketAddr) {
+        if let Some(flow) = self.flows.get_mut(&(local, peer)) {
+            flow.orphan = true;
+            let at = self.recorder.now() + FORGET_AFTER;
+            self.push(at, What::Forget((local, peer)));
+        }
+    }
+}
+
+/// What keeps a packet from travelling.
+#[derive(Default)]
+struct Obstacle {
+    /// The fault that does it; none when it is the lack of power at the other end.
+    entry: Option<usize>,
+    /// It is kept until the fault ends, instead of being sent again.
+    held: bool,
+}
+
+/// Adds a packet to those that wait, in the order of their sequence numbers: one that was on its way when the obstacle
+/// came arrives here after one that was sent later.
+fn stall(flow: &mut Flow, packet: Packet) {
+    let sequence = |packet: &Packet| tcp(packet).map_or(0, |segment| segment.seq);
+    let number = sequence(&packet);
+    let later = |waiting: &Packet| sequence(waiting).wrapping_sub(number).cast_signed() > 0;
+    let position = flow.stalled.iter().position(later).unwrap_or(flow.stalled.len());
+    flow.stalled.insert(position, packet);
+}
