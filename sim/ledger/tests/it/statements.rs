@@ -353,3 +353,29 @@ async fn what_is_wrong_with_a_statement_has_postgresqls_code() {
         ["desk"]
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn columns_are_named_and_typed_as_in_postgresql() {
+    let ledger = Ledger::start().await;
+    let client = ledger.client().await;
+    client
+        .batch_execute("CREATE TABLE n (a INT, s VARCHAR(5))")
+        .await
+        .unwrap();
+    for (sql, name, ty) in [
+        ("SELECT true", "?column?", Type::BOOL),
+        ("SELECT true::text", "text", Type::TEXT),
+        ("SELECT (a::bigint) FROM n", "a", Type::INT8),
+        ("SELECT CASE WHEN true THEN 1 ELSE a END FROM n", "a", Type::INT4),
+        ("SELECT CASE WHEN true THEN 1 END", "case", Type::INT4),
+        ("SELECT min(s) FROM n", "min", Type::TEXT),
+        ("SELECT sum(a) FROM n", "sum", Type::INT8),
+        ("SELECT s FROM n", "s", Type::VARCHAR),
+        ("SELECT -(-2147483648)", "?column?", Type::INT8),
+        ("SHOW TIME ZONE", "TimeZone", Type::TEXT),
+    ] {
+        let statement = client.prepare(sql).await.unwrap();
+        let column = &statement.columns()[0];
+        assert_eq!((column.name(), column.type_()), (name, &ty), "{sql}");
+    }
+}

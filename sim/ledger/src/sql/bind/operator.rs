@@ -47,21 +47,23 @@ impl Binder {
                 Type::Bool,
             )),
             UnaryOperator::Plus if bound.ty.is_number() => Ok(bound),
-            UnaryOperator::Minus if bound.ty.is_number() => {
-                let (expr, ty) = (
+            UnaryOperator::Minus if bound.ty.is_number() => match &bound.expr {
+                Expr::Const(value) => {
+                    let digits = text::show(value);
+                    number(
+                        &digits
+                            .strip_prefix('-')
+                            .map_or_else(|| format!("-{digits}"), str::to_owned),
+                    )
+                }
+                _ => Ok(typed(
                     Expr::Negate {
                         expr: Box::new(bound.expr),
                         ty: bound.ty,
                     },
                     bound.ty,
-                );
-                if let Expr::Negate { expr: inner, .. } = &expr
-                    && let Expr::Const(value) = inner.as_ref()
-                {
-                    return number(&format!("-{}", text::show(value)));
-                }
-                Ok(typed(expr, ty))
-            }
+                )),
+            },
             UnaryOperator::Minus | UnaryOperator::Plus => Err(no_operator(&format!("{op} {}", bound.ty))),
             other => Err(SqlError::unsupported(format!("the operator {other}"))),
         }
