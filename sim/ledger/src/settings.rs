@@ -124,6 +124,11 @@ fn find(name: &str) -> Result<&'static Setting> {
         })
 }
 
+/// The name that `SHOW` puts over a setting's value.
+pub(crate) fn heading(name: &str) -> &str {
+    find(name).map_or(name, |setting| setting.reported.unwrap_or(setting.name))
+}
+
 impl Settings {
     /// Sets `name`, or resets it; returns what the client must be told.
     pub(crate) fn set(

@@ -30,7 +30,19 @@ pub(crate) fn parse(sql: &str) -> Result<Vec<Statement>> {
     Parser::new(&PostgreSqlDialect {})
         .with_tokens_with_locations(tokens)
         .parse_statements()
-        .map_err(|error| SqlError::syntax(error.to_string()))
+        .map_err(|error| SqlError::syntax(reworded(&error.to_string())))
+}
+
+/// The parser's "Expected: …, found: X at Line: 1, Column: 1" in PostgreSQL's words.
+fn reworded(message: &str) -> String {
+    let found = message
+        .rsplit_once("found: ")
+        .map(|(_, found)| found.split(" at Line: ").next().unwrap_or(found));
+    match found {
+        Some("EOF") => "syntax error at end of input".to_owned(),
+        Some(token) => format!("syntax error at or near \"{token}\""),
+        None => message.to_owned(),
+    }
 }
 
 /// Tokens that can lengthen a chain: everything but names, literals, separators, and signs after a separator.
@@ -88,7 +100,15 @@ mod tests {
     fn several_statements_in_one_text_are_all_parsed() {
         assert_eq!(parse("BEGIN; SELECT 1; COMMIT;").unwrap().len(), 3);
         assert_eq!(parse(" ; ").unwrap().len(), 0);
-        assert_eq!(parse("SELEC 1").unwrap_err().state, state::SYNTAX_ERROR);
+        let error = parse("SELEC 1").unwrap_err();
+        assert_eq!(
+            (error.state, error.message.as_str()),
+            (state::SYNTAX_ERROR, "syntax error at or near \"SELEC\"")
+        );
+        assert_eq!(
+            parse("INSERT INTO").unwrap_err().message,
+            "syntax error at end of input"
+        );
         assert_eq!(parse("SELECT 'open").unwrap_err().state, state::SYNTAX_ERROR);
     }
 

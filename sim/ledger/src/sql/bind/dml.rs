@@ -146,7 +146,8 @@ fn on_conflict(
         OnConflictAction::DoUpdate(_) if index.is_none() => {
             return Err(SqlError::syntax(
                 "ON CONFLICT DO UPDATE requires inference specification or constraint name",
-            ));
+            )
+            .hint("For example, ON CONFLICT (column_name)."));
         }
         OnConflictAction::DoUpdate(update) => {
             let names = Names {

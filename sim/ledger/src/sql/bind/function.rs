@@ -91,6 +91,13 @@ impl Binder {
                 Type::Numeric,
             ),
             ("max" | "min", Some(bound)) if !matches!(bound.ty, Type::Bool | Type::Bytea | Type::Jsonb) => {
+                // There is no max(character varying): it is the text one that applies.
+                let ty = if bound.ty.is_string() {
+                    Type::Text
+                } else {
+                    bound.ty
+                };
+                let bound = self.coerce(bound, ty)?;
                 let bound = self.settle(bound)?;
                 let function = if name == "max" {
                     AggregateFunction::Max

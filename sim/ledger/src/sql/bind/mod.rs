@@ -7,6 +7,7 @@ mod ddl;
 mod dml;
 mod expr;
 mod function;
+mod operator;
 mod query;
 mod session;
 mod types;
@@ -207,27 +208,31 @@ fn projection(
 /// The name that PostgreSQL's `FigureColname` gives an expression.
 fn output_name(expr: &sqlparser::ast::Expr) -> String {
     use sqlparser::ast::Expr as Ast;
+    let weak = match expr {
+        Ast::Nested(inner) => return output_name(inner),
+        Ast::Cast { data_type, .. } => {
+            types::data_type(data_type).map_or("?column?", |(ty, _)| internal_name(ty))
+        }
+        Ast::Case { .. } => "case",
+        _ => "?column?",
+    };
+    strong_name(expr).unwrap_or_else(|| weak.to_owned())
+}
+
+/// The name of a column or function, also through casts and the `ELSE` of a `CASE`.
+fn strong_name(expr: &sqlparser::ast::Expr) -> Option<String> {
+    use sqlparser::ast::Expr as Ast;
     match expr {
-        Ast::Identifier(ident) => fold(ident),
-        Ast::CompoundIdentifier(parts) => parts.last().map(fold).unwrap_or_default(),
-        Ast::Nested(inner) => output_name(inner),
-        Ast::Function(function) => object_name(&function.name).unwrap_or_default(),
-        Ast::Cast { expr, data_type, .. } => match output_name(expr) {
-            name if name == "?column?" => {
-                types::data_type(data_type).map_or(name, |(ty, _)| internal_name(ty).to_owned())
-            }
-            name => name,
-        },
-        Ast::Case {
-            else_result: Some(otherwise),
+        Ast::Identifier(ident) => Some(fold(ident)),
+        Ast::CompoundIdentifier(parts) => parts.last().map(fold),
+        Ast::Function(function) => object_name(&function.name).ok(),
+        Ast::Nested(inner)
+        | Ast::Cast { expr: inner, .. }
+        | Ast::Case {
+            else_result: Some(inner),
             ..
-        } => match output_name(otherwise) {
-            name if name == "?column?" => "case".to_owned(),
-            name => name,
-        },
-        Ast::Case { .. } => "case".to_owned(),
-        Ast::Value(value) if matches!(value.value, sqlparser::ast::Value::Boolean(_)) => "bool".to_owned(),
-        _ => "?column?".to_owned(),
+        } => strong_name(inner),
+        _ => None,
     }
 }
 

@@ -9,6 +9,7 @@ use super::{Bound, fold, object_name, refuse};
 use crate::{
     data::{Modifier, Type},
     error::{Result, SqlError},
+    settings::heading,
     sql::plan::{Output, Plan},
 };
 
@@ -47,7 +48,7 @@ pub(super) fn control(statement: &Statement) -> Result<Bound> {
                 _ => words.join("."),
             };
             let column = Output {
-                name: name.clone(),
+                name: heading(&name).to_owned(),
                 ty: Type::Text,
                 modifier: Modifier::None,
             };
