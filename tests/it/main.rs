@@ -1,1 +1,3 @@
 //! Integration tests.
+
+mod slice_on_real_sockets;
