@@ -51,6 +51,7 @@ impl State {
             reduce_only: order.reduce_only,
         };
         self.record(now, account, Event::OrderReceived(received));
+        env::detail!("broker.order_received", client_order_id = %order.client_order_id);
     }
 
     /// Notes that an order request was turned down.

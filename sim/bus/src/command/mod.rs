@@ -117,13 +117,6 @@ pub(crate) fn execute(call: &mut Call<'_>) {
     }
     let State { db, waiters, .. } = &mut *call.state;
     waiters.serve(db);
-    env::detail!(
-        "bus.command",
-        client = call.session.id,
-        command = %quoted(&call.args[0]),
-        argument = %quoted(call.args.get(1).unwrap_or_default()),
-        ok = outcome.is_ok()
-    );
 }
 
 fn dispatch(call: &mut Call<'_>) -> Result<(), CommandError> {
@@ -184,10 +177,6 @@ fn unknown_command(args: &Args<'_>) -> CommandError {
 
 fn lossy(name: &[u8]) -> String {
     String::from_utf8_lossy(&name[..name.len().min(QUOTED_MAX)]).into_owned()
-}
-
-fn quoted(bytes: &[u8]) -> std::slice::EscapeAscii<'_> {
-    bytes[..bytes.len().min(QUOTED_MAX)].escape_ascii()
 }
 
 #[cfg(test)]

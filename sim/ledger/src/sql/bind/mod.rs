@@ -7,6 +7,7 @@ mod ddl;
 mod dml;
 mod expr;
 mod function;
+mod operator;
 mod query;
 mod session;
 mod types;

@@ -1,0 +1,120 @@
+//! The command line.
+
+use std::{io::Write, num::NonZeroUsize, path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand};
+use scenarios::Scenario;
+
+#[derive(Parser)]
+#[command(
+    name = "tradewind",
+    version,
+    about = "Deterministic simulation tests for a fail-safe trading system",
+    after_help = "Without a command the whole catalogue runs, as with `run`.\n\
+                  Exit codes: 0 everything held, 1 something did not, 2 the call was wrong."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Run scenarios over many seeds and print a table
+    Run(RunArgs),
+    /// Run one scenario with one seed, and tell what happens
+    Replay(ReplayArgs),
+    /// List the scenarios
+    List,
+}
+
+#[derive(Args, Default)]
+pub struct RunArgs {
+    /// Scenarios to run; none means all
+    #[arg(value_name = "NAME", value_parser = scenario)]
+    pub names: Vec<Scenario>,
+    /// Seeds 0 to N-1 of each scenario [default: 10 or 100, by the scenario's cost]
+    #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true)]
+    pub seeds: Option<u64>,
+    /// The first seed
+    #[arg(long, value_name = "S", value_parser = seed, default_value = "0", allow_negative_numbers = true)]
+    pub from: u64,
+    /// Runs at a time [default: one per core]
+    #[arg(long, value_name = "J", value_parser = jobs, allow_negative_numbers = true)]
+    pub jobs: Option<NonZeroUsize>,
+    /// Write the results there as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub struct ReplayArgs {
+    /// The scenario
+    #[arg(value_name = "NAME", value_parser = scenario)]
+    pub scenario: Scenario,
+    /// The seed
+    #[arg(long, value_name = "S", value_parser = seed, allow_negative_numbers = true)]
+    pub seed: u64,
+    /// Inject the faults of this file instead of those drawn from the seed
+    #[arg(long, value_name = "FILE")]
+    pub plan: Option<PathBuf>,
+    /// Print what happened: `story` (facts and faults), `all` (details, too), `json` (all, as JSON lines)
+    #[arg(long, value_name = "LEVEL", num_args = 0..=1, default_missing_value = "story")]
+    pub trace: Option<Trace>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Trace {
+    Story,
+    All,
+    Json,
+}
+
+fn scenario(name: &str) -> Result<Scenario, String> {
+    let names = || scenarios::ALL.iter().map(|scenario| scenario.name).collect::<Vec<_>>().join(", ");
+    scenarios::find(name).copied().ok_or_else(|| format!("there is no such scenario; there are {}", names()))
+}
+
+fn seed(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("a seed is a whole number from 0 to {}", u64::MAX))
+}
+
+/// More seeds than anybody can wait for are a slip of the finger.
+const MOST_SEEDS: u64 = 10_000_000;
+
+fn count(text: &str) -> Result<u64, String> {
+    let count = text.parse().ok().filter(|count| (1..=MOST_SEEDS).contains(count));
+    count.ok_or_else(|| format!("a number of seeds is a whole number from 1 to {MOST_SEEDS}"))
+}
+
+/// Each run takes two threads; beyond this the system has none left.
+const MOST_JOBS: usize = 1_024;
+
+fn jobs(text: &str) -> Result<NonZeroUsize, String> {
+    let jobs = text.parse().ok().filter(|jobs: &NonZeroUsize| jobs.get() <= MOST_JOBS);
+    jobs.ok_or_else(|| format!("a number of jobs is a whole number from 1 to {MOST_JOBS}"))
+}
+
+/// Reads the command line; when it is wrong, complains in one line. Asked for help or the version, prints that.
+pub fn parse() -> Result<Command, ExitCode> {
+    match Cli::try_parse() {
+        Ok(cli) => Ok(cli.command.unwrap_or_else(|| Command::Run(RunArgs::default()))),
+        Err(error) if !error.use_stderr() => {
+            // Help is for a reader who may have gone away.
+            let _ = error.print();
+            Err(ExitCode::SUCCESS)
+        }
+        Err(error) => {
+            let text = error.to_string();
+            let words = text.lines().take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));
+            let line = words.map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ");
+            Err(complain(line.strip_prefix("error: ").unwrap_or(&line)))
+        }
+    }
+}
+
+/// One line on standard error, and the exit code for a wrong call.
+pub fn complain(message: &str) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "tradewind: {message}");
+    ExitCode::from(2)
+}

@@ -1,0 +1,66 @@
+//! Worlds: which hosts a scenario has and what runs on them.
+
+use std::sync::Arc;
+
+use broker::{Exchange, Journal};
+use env::{Env, fact};
+use runtime::services::{ares, feeder, trader};
+use sim::{World, ms};
+
+/// The exchange.
+pub const BROKER: &str = "broker";
+/// The Redis-compatible server.
+pub const BUS: &str = "bus";
+/// The PostgreSQL-compatible server.
+pub const LEDGER: &str = "ledger";
+/// Market data from the exchange to the bus.
+pub const FEEDER: &str = "feeder";
+/// The entry strategy.
+pub const ARES: &str = "ares";
+/// Signals to orders, fills to the ledger.
+pub const TRADER: &str = "trader";
+
+/// Market data, strategy and one trader, with the three peers that they need. The exchange is a few milliseconds further
+/// away than the rest, and its truth journal is on exhibit.
+pub fn slice(world: &mut World) {
+    let exchange = Exchange::new(broker::Config::default());
+    world.publish::<Journal>(exchange.journal().clone());
+    peers(world, exchange);
+    world.host(FEEDER, |env| feeder::run(env, feeder::FeederConfig::default()));
+    world.host(ARES, |env| ares::run(env, ares::AresConfig::default()));
+    world.host(TRADER, |env| trader::run(env, trader::TraderConfig::default()));
+    for client in [FEEDER, TRADER] {
+        world.link(client, BROKER, ms(5), ms(20));
+    }
+}
+
+fn peers(world: &mut World, exchange: Arc<Exchange>) {
+    world.host(BROKER, move |env| {
+        let exchange = exchange.clone();
+        async move { until_it_fails(broker::serve(env, exchange).await) }
+    });
+    world.host(BUS, |env| async move { until_it_fails(bus::serve(env, bus::Config::default()).await) });
+    world.host(LEDGER, |env| async move { until_it_fails(ledger::serve(env, ledger::Config::default()).await) });
+}
+
+/// A server that cannot go on says why; its process then ends.
+fn until_it_fails<E: std::fmt::Display>(outcome: Result<(), E>) {
+    if let Err(error) = outcome {
+        fact!("server.failed", reason = %error);
+    }
+}
+
+/// A person with `psql`: adds a host that counts the stored intents each second and reports how many it can read.
+pub fn operator(world: &mut World) {
+    world.host("operator", |env: Env| async move {
+        let ledger = runtime::clients::ledger::Ledger::new(env, "operator.reads");
+        let count = runtime::clients::ledger::Statement::new("SELECT client_order_id FROM order_intents");
+        loop {
+            tokio::time::sleep(ms(1_000)).await;
+            match ledger.query(&count).await {
+                Ok(rows) => env::detail!("operator.reads", intents = rows.len() as u64),
+                Err(error) => fact!("operator.cannot_read", reason = %error),
+            }
+        }
+    });
+}

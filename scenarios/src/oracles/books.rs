@@ -1,0 +1,98 @@
+//! The ledger's fills against the exchange's: nothing invented, nothing twice, nothing forgotten.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use broker::{Event as Truth, Journal};
+use ledger::Replica;
+use rust_decimal::Decimal;
+use sim::{Invariant, SimTime, View, invariant};
+
+use super::Platter;
+
+/// A fill as both sides know it: symbol and trade id; quantity and price.
+type Key = (String, u64);
+type Terms = (Decimal, Decimal);
+
+fn true_fills(view: &View<'_>) -> BTreeMap<Key, Terms> {
+    let fills = view.exhibit::<Journal>().fills();
+    fills.iter().map(|fill| ((fill.symbol.to_string(), fill.trade_id), (fill.qty, fill.price))).collect()
+}
+
+fn stored_fills(replica: &Replica) -> BTreeMap<Key, Terms> {
+    let fill = |row: ledger::Row<'_>| {
+        let number = |column: &str| row.text(column)?.parse::<Decimal>().ok();
+        let key = (row.text("symbol")?, row.text("trade_id")?.parse().ok()?);
+        Some((key, (number("qty")?, number("price")?)))
+    };
+    replica.rows("fills").filter_map(fill).collect()
+}
+
+/// S6: what is booked was traded, with the same quantity and price, and is booked once.
+pub fn booked_fills_are_true() -> Invariant {
+    let mut booked: BTreeSet<Key> = BTreeSet::new();
+    invariant("a booked fill is one of the exchange's, and is booked once", move |event, view| {
+        if event.name != "fill.booked" {
+            return Ok(());
+        }
+        let symbol = event.text("symbol").unwrap_or_default().to_string();
+        let trade_id = match event.get("trade_id") {
+            Some(sim::trace::Value::Uint(id)) => *id,
+            Some(sim::trace::Value::Int(id)) => id.unsigned_abs(),
+            other => return Err(format!("fill.booked without a trade id: {other:?}")),
+        };
+        let number = |field: &str| event.text(field).and_then(|text| text.parse::<Decimal>().ok());
+        let key = (symbol, trade_id);
+        let told = number("qty").zip(number("price"));
+        let truth = true_fills(view).get(&key).copied();
+        if told != truth {
+            return Err(format!("{key:?} was booked as {told:?}, the exchange says {truth:?}"));
+        }
+        if booked.insert(key.clone()) { Ok(()) } else { Err(format!("{key:?} was booked twice")) }
+    })
+}
+
+/// L1 without faults: a fill is on the ledger's platter this long after it happened.
+pub fn every_fill_booked_within(patience: Duration) -> Invariant {
+    let platter = Platter::default();
+    let mut seen = 0;
+    let mut waiting: BTreeMap<Key, SimTime> = BTreeMap::new();
+    invariant(format!("every fill is in the ledger within {patience:?}"), move |_, view| {
+        {
+            let journal = view.exhibit::<Journal>();
+            let records = journal.since(seen);
+            seen += records.len();
+            for record in records.iter() {
+                if let Truth::Fill(fill) = &record.event {
+                    waiting.insert((fill.symbol.to_string(), fill.trade_id), view.now());
+                }
+            }
+        }
+        if waiting.values().all(|since| view.now().since(*since) <= patience) {
+            return Ok(());
+        }
+        // Only now is it worth the reading.
+        let stored = platter.read(view, stored_fills);
+        waiting.retain(|key, _| !stored.contains_key(key));
+        match waiting.iter().find(|(_, since)| view.now().since(**since) > patience) {
+            Some(((symbol, id), since)) => Err(format!("fill {id} of {symbol} happened at {since} and is not stored")),
+            None => Ok(()),
+        }
+    })
+}
+
+/// At rest the ledger holds exactly the exchange's fills.
+pub fn ledger_holds_every_fill() -> impl FnMut(&View<'_>) -> Result<(), String> + Send + 'static {
+    let platter = Platter::default();
+    move |view| {
+        let (truth, stored) = (true_fills(view), platter.read(view, stored_fills));
+        if truth == stored {
+            return Ok(());
+        }
+        let missing = truth.keys().filter(|key| !stored.contains_key(*key)).count();
+        let invented = stored.keys().filter(|key| !truth.contains_key(*key)).count();
+        Err(format!("{missing} of {} fills are missing in the ledger, {invented} are not the exchange's", truth.len()))
+    }
+}

@@ -1,0 +1,30 @@
+//! S2: the intent first, durably; then the order.
+
+use runtime::services::trader::durable_outbox;
+use sim::{Invariant, View, invariant};
+
+use super::Platter;
+use crate::desk::TRADER;
+
+/// At the moment when an order request reaches the exchange, its intent would survive a power loss of every machine: as a
+/// row of `order_intents` on the ledger's platter, or in the trader's own outbox.
+pub fn no_order_without_durable_intent() -> Invariant {
+    let platter = Platter::default();
+    invariant("every order request is preceded by a durable intent", move |event, view| {
+        if event.name != "broker.order_received" {
+            return Ok(());
+        }
+        let id = event.text("client_order_id").unwrap_or_default();
+        let stored = platter.read(view, |replica| replica.find("order_intents", "client_order_id", id).is_some());
+        if stored || in_outbox(view, id) {
+            return Ok(());
+        }
+        Err(format!("order {id} reached the exchange, its intent is neither on the ledger's disk nor in the outbox"))
+    })
+}
+
+fn in_outbox(view: &View<'_>, id: &str) -> bool {
+    view.durable(TRADER, durable_outbox::PATH, |image| {
+        durable_outbox::client_order_ids(image.unwrap_or_default()).any(|held| held == id)
+    })
+}

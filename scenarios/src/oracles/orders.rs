@@ -1,0 +1,108 @@
+//! Orders as the exchange sees them: one per intent, never more than intended, exits that only exit.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use broker::{Event as Truth, Journal, Received};
+use rust_decimal::Decimal;
+use sim::{Invariant, View, invariant};
+
+/// Reads what the journal has gained since the last time.
+fn news(view: &View<'_>, seen: &mut usize) -> Vec<Truth> {
+    let journal = view.exhibit::<Journal>();
+    let records = journal.since(*seen);
+    *seen += records.len();
+    records.iter().map(|record| record.event.clone()).collect()
+}
+
+/// S13 and "no blind retry": the exchange receives each client order id at most once.
+pub fn no_order_is_sent_twice() -> Invariant {
+    let mut seen = 0;
+    let mut received: BTreeMap<Arc<str>, u32> = BTreeMap::new();
+    invariant("no order is sent twice", move |_, view| {
+        for truth in news(view, &mut seen) {
+            if let Truth::OrderReceived(order) = truth {
+                let times = received.entry(order.client_order_id.clone()).or_default();
+                *times += 1;
+                if *times > 1 {
+                    return Err(format!("the exchange received order {} {times} times", order.client_order_id));
+                }
+            }
+        }
+        Ok(())
+    })
+}
+
+/// S1: the executed quantity of an order never exceeds the intended one.
+pub fn no_order_executes_more_than_intended() -> Invariant {
+    let mut seen = 0;
+    let mut open: BTreeMap<Arc<str>, (Decimal, Decimal)> = BTreeMap::new();
+    invariant("no order executes more than was intended", move |_, view| {
+        for truth in news(view, &mut seen) {
+            match truth {
+                Truth::OrderReceived(Received { client_order_id, qty, .. }) => {
+                    open.entry(client_order_id).or_default().0 = qty;
+                }
+                Truth::Fill(fill) => {
+                    let (intended, executed) = open.entry(fill.client_order_id.clone()).or_default();
+                    *executed += fill.qty;
+                    if executed > intended {
+                        return Err(format!("{} executed {executed} of {intended}", fill.client_order_id));
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    })
+}
+
+/// S8: a reduce-only order never grows or flips a position.
+pub fn no_reduce_only_order_grows_a_position() -> Invariant {
+    let mut seen = 0;
+    let mut positions: BTreeMap<Arc<str>, Decimal> = BTreeMap::new();
+    let mut reduce_only: BTreeMap<Arc<str>, bool> = BTreeMap::new();
+    invariant("a reduce-only order only reduces", move |_, view| {
+        for truth in news(view, &mut seen) {
+            match truth {
+                Truth::OrderReceived(order) => {
+                    reduce_only.insert(order.client_order_id, order.reduce_only);
+                }
+                Truth::Fill(fill) => {
+                    let position = positions.entry(fill.symbol.clone()).or_default();
+                    let before = *position;
+                    *position += fill.side.signed(fill.qty);
+                    let flipped = before.is_sign_negative() != position.is_sign_negative() && !position.is_zero();
+                    let grown = position.abs() >= before.abs();
+                    if reduce_only.get(&fill.client_order_id) == Some(&true) && (grown || flipped) {
+                        return Err(format!("{} moved {} from {before} to {position}", fill.client_order_id, fill.symbol));
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    })
+}
+
+/// What the trader has rejected, the exchange never hears of.
+pub fn no_rejected_order_reaches_the_exchange() -> Invariant {
+    let mut rejected: BTreeMap<String, String> = BTreeMap::new();
+    invariant("a rejected order never reaches the exchange", move |event, view| {
+        let id = || event.text("client_order_id").unwrap_or_default().to_string();
+        match event.name {
+            "order.rejected" => {
+                rejected.insert(id(), event.text("reason").unwrap_or_default().to_string());
+                let journal = view.exhibit::<Journal>();
+                let heard = journal.records().iter().any(|record| {
+                    matches!(&record.event, Truth::OrderReceived(order) if *order.client_order_id == *id())
+                });
+                if heard { Err(format!("order {} was rejected after it had been sent", id())) } else { Ok(()) }
+            }
+            "broker.order_received" => match rejected.get(&id()) {
+                Some(reason) => Err(format!("order {} was sent after it had been rejected: {reason}", id())),
+                None => Ok(()),
+            },
+            _ => Ok(()),
+        }
+    })
+}

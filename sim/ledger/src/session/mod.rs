@@ -1,0 +1,237 @@
+//! The conversation with one client after it has been let in.
+
+mod extended;
+
+use std::{collections::BTreeMap, io, sync::Arc};
+
+use env::BoxStream;
+
+use extended::{Portal, Stored};
+
+use crate::{
+    connection::Connection,
+    data::Value,
+    engine::Engine,
+    error::{Result, Severity, SqlError, state},
+    settings::Settings,
+    sql::{Answer, Plan, Prepared},
+    transaction::{Ended, Origin, Transaction, tag},
+    wire::{
+        backend::{self, Format, Status},
+        frontend::{self, Frame, Message},
+    },
+};
+
+/// One client's session.
+pub(crate) struct Session {
+    engine: Arc<Engine>,
+    connection: Connection<BoxStream>,
+    settings: Settings,
+    transaction: Transaction,
+    statements: BTreeMap<String, Option<Stored>>,
+    portals: BTreeMap<String, Option<Portal>>,
+    /// An extended-protocol message failed: everything is skipped up to the next `Sync`.
+    skipping: bool,
+    scratch: String,
+}
+
+/// Whether the session goes on.
+#[derive(PartialEq, Eq)]
+enum Next {
+    Close,
+    Go,
+}
+
+impl Session {
+    pub(crate) fn new(engine: Arc<Engine>, connection: Connection<BoxStream>, settings: Settings) -> Self {
+        Self {
+            transaction: Transaction::new(engine.clone()),
+            engine,
+            connection,
+            settings,
+            statements: BTreeMap::new(),
+            portals: BTreeMap::new(),
+            skipping: false,
+            scratch: String::new(),
+        }
+    }
+
+    /// Serves the client until it leaves, breaks the protocol or the engine crashes.
+    ///
+    /// # Errors
+    /// Those of the stream.
+    pub(crate) async fn run(mut self) -> io::Result<()> {
+        loop {
+            let next = match self.connection.next_frame(self.engine.crashed()).await? {
+                Ok(Some(frame)) => self.handle(&frame).await?,
+                Ok(None) => return Ok(()),
+                Err(error) => self.report(error.severity(Severity::Fatal), false).await?,
+            };
+            if next == Next::Close {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn handle(&mut self, frame: &Frame) -> io::Result<Next> {
+        if self.skipping && frame.kind != b'S' && frame.kind != b'X' {
+            return Ok(Next::Go);
+        }
+        let extended = frontend::is_extended(frame.kind);
+        let result = match Message::parse(frame) {
+            Ok(Message::Terminate) => return Ok(Next::Close),
+            Ok(Message::Flush) => {
+                return self
+                    .connection
+                    .flush(self.engine.crashed())
+                    .await
+                    .map(|()| Next::Go);
+            }
+            Ok(Message::Sync) => return self.sync().await,
+            Ok(Message::Query(sql)) => return self.query(sql).await,
+            Ok(Message::Parse { name, sql, types }) => self.parse(name, sql, &types),
+            Ok(Message::Bind(bind)) => self.bind(&bind),
+            Ok(Message::Describe(target)) => self.describe(&target),
+            Ok(Message::Execute { portal, max_rows }) => self.execute(portal, max_rows).await,
+            Ok(Message::Close(target)) => {
+                self.close(&target);
+                Ok(())
+            }
+            Err(error) if frontend::is_known(frame.kind) => Err(error),
+            Err(error) => Err(error.severity(Severity::Fatal)),
+        };
+        match result {
+            Ok(()) => Ok(Next::Go),
+            Err(error) => self.report(error, extended).await,
+        }
+    }
+
+    /// Tells the client of an error, which also fails the transaction.
+    async fn report(&mut self, error: Box<SqlError>, extended: bool) -> io::Result<Next> {
+        self.transaction.fail();
+        backend::error(&error, &mut self.connection.out);
+        if error.severity != Severity::Error {
+            self.connection.flush(self.engine.crashed()).await?;
+            return Ok(Next::Close);
+        }
+        if extended {
+            self.skipping = true;
+            Ok(Next::Go)
+        } else {
+            self.ready().await
+        }
+    }
+
+    async fn ready(&mut self) -> io::Result<Next> {
+        if self.transaction.status() == Status::Idle {
+            self.portals.clear();
+        }
+        backend::ready(self.transaction.status(), &mut self.connection.out);
+        self.connection.flush(self.engine.crashed()).await?;
+        Ok(Next::Go)
+    }
+
+    async fn sync(&mut self) -> io::Result<Next> {
+        self.skipping = false;
+        match self.transaction.finish().await {
+            Ok(()) => self.ready().await,
+            Err(error) => self.report(error, false).await,
+        }
+    }
+
+    /// The simple protocol: every statement of a text, as one transaction unless it says otherwise.
+    async fn query(&mut self, sql: &str) -> io::Result<Next> {
+        match self.run_text(sql).await {
+            Ok(()) => self.ready().await,
+            Err(error) => self.report(error, false).await,
+        }
+    }
+
+    async fn run_text(&mut self, sql: &str) -> Result<()> {
+        let statements = self.engine.parse(sql)?;
+        if statements.is_empty() {
+            backend::empty_query(&mut self.connection.out);
+        }
+        let alone = statements.len() == 1;
+        for (index, statement) in statements.iter().enumerate() {
+            self.transaction.admit(statement)?;
+            let own = self.transaction.owns_changes();
+            let (prepared, origin) = if alone {
+                let Some(prepared) = self.engine.prepare(sql, &[], own)? else {
+                    continue;
+                };
+                (prepared, Origin::Text(sql))
+            } else {
+                (self.engine.bind(statement, &[], own)?, Origin::Tree(statement))
+            };
+            if !prepared.params.is_empty() {
+                return Err(SqlError::new(
+                    state::UNDEFINED_PARAMETER,
+                    "there is no parameter $1",
+                ));
+            }
+            let (answer, tag) = self.run_plan(&prepared, origin, &[], alone).await?;
+            if prepared.plan.returns_rows() {
+                backend::row_description(&prepared.columns, |_| Format::Text, &mut self.connection.out);
+                for row in &answer.rows {
+                    backend::data_row(
+                        row,
+                        &prepared.columns,
+                        |_| Format::Text,
+                        &mut self.scratch,
+                        &mut self.connection.out,
+                    );
+                }
+            }
+            // The last statement is reported once the implicit transaction is durable.
+            if index + 1 == statements.len() {
+                self.transaction.finish().await?;
+            }
+            backend::command_complete(&tag, &mut self.connection.out);
+        }
+        Ok(())
+    }
+
+    /// Runs any plan and gives its answer and command tag.
+    async fn run_plan(
+        &mut self,
+        prepared: &Arc<Prepared>,
+        origin: Origin<'_>,
+        params: &[Value],
+        alone: bool,
+    ) -> Result<(Answer, String)> {
+        let ended = match &prepared.plan {
+            Plan::Begin { read_only } => self.transaction.begin(*read_only),
+            Plan::Commit => self.transaction.commit().await?,
+            Plan::Rollback => self.transaction.rollback(),
+            Plan::Set { name, value } => {
+                if let Some((name, value)) = self.settings.set(name, value.clone())? {
+                    backend::parameter_status(name, &value, &mut self.connection.out);
+                }
+                Ended {
+                    tag: "SET",
+                    warning: None,
+                }
+            }
+            Plan::Show { name } => {
+                let row = vec![Value::from(self.settings.show(name)?)];
+                return Ok((
+                    Answer {
+                        rows: vec![row],
+                        count: 1,
+                    },
+                    "SHOW".to_owned(),
+                ));
+            }
+            plan => {
+                let answer = self.transaction.run(prepared, origin, params, alone).await?;
+                let tag = tag(plan, answer.count);
+                return Ok((answer, tag));
+            }
+        };
+        if let Some(warning) = ended.warning {
+            backend::warning(&warning, &mut self.connection.out);
+        }
+        Ok((Answer::default(), ended.tag.to_owned()))
+    }
+}

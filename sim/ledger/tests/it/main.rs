@@ -1,0 +1,9 @@
+//! The ledger as its clients meet it: a real driver over loopback, a disk that fails on command.
+
+mod disk;
+mod durability;
+mod fixture;
+mod protocol;
+mod recovery;
+mod statements;
+mod transactions;
