@@ -42,8 +42,7 @@ fn an_exit_is_executed_while_the_ledger_is_down_and_booked_when_it_is_back() {
     system.wait("an entry in the ledger", || {
         !system.exchange.journal().fills().is_empty() && system.ledger_has_every_fill()
     });
-    let ledger = system.processes.remove("ledger").unwrap();
-    ledger.kill();
+    system.processes.remove("ledger").unwrap().kill();
     system.wait("an exit", || !system.received(true).is_empty());
     let exit = system.received(true).into_iter().next().unwrap();
     assert_eq!(system.status(&exit), None, "the ledger is down");
@@ -54,6 +53,33 @@ fn an_exit_is_executed_while_the_ledger_is_down_and_booked_when_it_is_back() {
     });
     system.wait("every fill in the ledger", || system.ledger_has_every_fill());
     system.assert_every_order_has_an_intent();
+}
+
+#[test]
+fn an_exit_that_only_the_outbox_knows_outlives_the_trader() {
+    let mut system = System::start(300);
+    system.wait("an entry in the ledger", || {
+        !system.exchange.journal().fills().is_empty() && system.ledger_has_every_fill()
+    });
+    system.processes.remove("ledger").unwrap().kill();
+    system.wait("an executed exit", || {
+        system.exchange.journal().position("BTCUSDT").is_zero()
+    });
+    let exit = system.received(true).into_iter().next().unwrap();
+    system.processes.remove("trader").unwrap().kill();
+    system.start_trader();
+    assert_eq!(system.status(&exit), None, "the ledger is down");
+
+    system.start_ledger();
+    system.wait("the exit in the ledger", || {
+        system.status(&exit).as_deref() == Some("FILLED")
+    });
+    system.wait("every fill in the ledger", || system.ledger_has_every_fill());
+    assert_eq!(
+        system.received(true).iter().filter(|id| **id == exit).count(),
+        1,
+        "it was sent once"
+    );
 }
 
 #[test]
