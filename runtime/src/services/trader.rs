@@ -21,6 +21,7 @@ mod recovery;
 
 use std::sync::Arc;
 
+pub use self::outbox::{FILE as OUTBOX_FILE, held_in as held_in_outbox};
 use env::{Env, fact};
 use tokio::sync::mpsc;
 

@@ -1,6 +1,6 @@
 //! S2: the intent first, durably; then the order.
 
-use runtime::services::trader::durable_outbox;
+use runtime::services::trader::{OUTBOX_FILE, held_in_outbox};
 use sim::{Invariant, View, invariant};
 
 use super::Platter;
@@ -24,7 +24,7 @@ pub fn no_order_without_durable_intent() -> Invariant {
 }
 
 fn in_outbox(view: &View<'_>, id: &str) -> bool {
-    view.durable(TRADER, durable_outbox::PATH, |image| {
-        durable_outbox::client_order_ids(image.unwrap_or_default()).any(|held| held == id)
+    view.durable(TRADER, OUTBOX_FILE, |image| {
+        held_in_outbox(image.unwrap_or_default()).any(|intent| intent.client_order_id.to_string() == id)
     })
 }

@@ -1,6 +1,9 @@
 //! Orders as the exchange sees them: one per intent, never more than intended, exits that only exit.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use broker::{Event as Truth, Journal, Received};
 use rust_decimal::Decimal;
@@ -84,25 +87,39 @@ pub fn no_reduce_only_order_grows_a_position() -> Invariant {
     })
 }
 
-/// What the trader has rejected, the exchange never hears of.
+/// What the trader has rejected of its own accord, the exchange never hears of; what it tells as the exchange's rejection,
+/// the exchange has rejected.
 pub fn no_rejected_order_reaches_the_exchange() -> Invariant {
+    let mut seen = 0;
+    let mut sent: BTreeSet<Arc<str>> = BTreeSet::new();
+    let mut refused: BTreeSet<Arc<str>> = BTreeSet::new();
     let mut rejected: BTreeMap<String, String> = BTreeMap::new();
-    invariant("a rejected order never reaches the exchange", move |event, view| {
-        let id = || event.text("client_order_id").unwrap_or_default().to_string();
-        match event.name {
-            "order.rejected" => {
-                rejected.insert(id(), event.text("reason").unwrap_or_default().to_string());
-                let journal = view.exhibit::<Journal>();
-                let heard = journal.records().iter().any(|record| {
-                    matches!(&record.event, Truth::OrderReceived(order) if *order.client_order_id == *id())
-                });
-                if heard { Err(format!("order {} was rejected after it had been sent", id())) } else { Ok(()) }
+    invariant("an order that the trader rejects never reaches the exchange", move |event, view| {
+        for truth in news(view, &mut seen) {
+            match truth {
+                Truth::OrderReceived(order) => {
+                    if let Some(reason) = rejected.get(&*order.client_order_id) {
+                        return Err(format!("{} was sent after it had been rejected: {reason}", order.client_order_id));
+                    }
+                    sent.insert(order.client_order_id);
+                }
+                Truth::OrderRefused { client_order_id, .. } => {
+                    refused.insert(client_order_id);
+                }
+                _ => {}
             }
-            "broker.order_received" => match rejected.get(&id()) {
-                Some(reason) => Err(format!("order {} was sent after it had been rejected: {reason}", id())),
-                None => Ok(()),
-            },
-            _ => Ok(()),
         }
+        if event.name != "order.rejected" {
+            return Ok(());
+        }
+        let id = event.text("client_order_id").unwrap_or_default();
+        let reason = event.text("reason").unwrap_or_default();
+        if sent.contains(id) && !refused.contains(id) {
+            return Err(format!("{id} was rejected after it had been sent: {reason}"));
+        }
+        if !sent.contains(id) {
+            rejected.insert(id.into(), reason.into());
+        }
+        Ok(())
     })
 }

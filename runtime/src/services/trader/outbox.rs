@@ -17,7 +17,9 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::core::{ClientOrderId, Intent};
 
 const DIRECTORY: &str = "shared_data";
-const FILE: &str = "shared_data/outbox";
+
+/// Where the outbox is on the trader's disk.
+pub const FILE: &str = "shared_data/outbox";
 
 /// Bytes of a slot: an intent has at most some 300 as JSON.
 const SLOT: usize = 512;
@@ -133,6 +135,17 @@ impl Outbox {
             fact!("outbox.not_cleared", slot = number, reason = %error);
         }
     }
+}
+
+/// The intents that an image of the file holds, for whoever examines a disk.
+pub fn held_in(image: &[u8]) -> impl Iterator<Item = Intent> {
+    image
+        .chunks_exact(SLOT)
+        .take(SLOTS)
+        .filter_map(|slot| match decode(slot) {
+            Slot::Holds(intent) => Some(intent),
+            Slot::Free | Slot::Torn => None,
+        })
 }
 
 const fn offset(number: usize) -> u64 {
