@@ -17,7 +17,7 @@ use super::{BROKER, connect};
 /// How long the upgrade may take once the connection stands.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// A connection that is silent this long is asked for a sign of life. Together with [`PONG_TIMEOUT`] below the 30 s for
+/// A connection that is silent this long is asked for a sign of life. Together with `PONG_TIMEOUT` below the 30 s for
 /// which a price is tradable; few enough pings for the exchange, which takes 10 messages per second.
 const SILENCE: Duration = Duration::from_secs(15);
 

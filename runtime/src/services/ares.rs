@@ -30,6 +30,7 @@ pub struct AresConfig {
 
 impl Default for AresConfig {
     /// At 4 trades per second: a chance to enter each 12 s, taken when the price has not fallen for 5 s, and out after 10 s.
+    /// 0.003 BTC are worth the exchange's least notional of 100 USDT from a price of 33,334 USDT on.
     fn default() -> Self {
         let qty = Qty::new(Decimal::new(3, 3)).expect("0.003 is a quantity");
         Self {

@@ -1,12 +1,12 @@
 //! `trader`: signals in, orders out, their fills into the ledger.
 //!
-//! - [`intake`] reads the signals from the bus.
-//! - [`desk`] owns the orders that are under way, and decides with `core::Order`.
-//! - [`durability`] stores an intent before its order may be sent: in the ledger, or an exit's in the [`outbox`] when the
+//! - `intake` reads the signals from the bus.
+//! - `desk` owns the orders that are under way, and decides with `core::Order`.
+//! - `durability` stores an intent before its order may be sent: in the ledger, or an exit's in the `outbox` when the
 //!   ledger refuses.
-//! - [`books`] writes down what became of the orders, and drains the outbox.
-//! - [`recovery`] finds what an earlier life of this process left unresolved.
-//! - [`events`] keeps the account's user stream open.
+//! - `books` writes down what became of the orders, and drains the outbox.
+//! - `recovery` finds what an earlier life of this process left unresolved.
+//! - `events` keeps the account's user stream open.
 //!
 //! Invariant: no request reaches the broker whose intent is not durable. Deliberately absent so far: leadership, limits,
 //! breaker, throttle.

@@ -60,7 +60,7 @@ pub(super) struct Books {
 }
 
 impl Books {
-    /// The books, and the records for [`keep`].
+    /// The books, and the records for `keep`.
     pub(super) fn open() -> (Self, UnboundedReceiver<Record>) {
         let (send, records) = mpsc::unbounded_channel();
         (Self { send }, records)

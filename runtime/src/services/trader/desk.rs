@@ -63,6 +63,9 @@ struct Tracked {
     backoff: Backoff,
     /// Counts the steps of the chain, so that a pause can be cut short: a step of an older number is void.
     step: u64,
+    /// What the next step of the chain is.
+    next: Next,
+    /// Whether a request is under way; otherwise the chain pauses.
     in_flight: bool,
 }
 
@@ -72,12 +75,12 @@ pub(super) enum Done {
     Placed(ClientOrderId, Result<Report, BrokerError>),
     Asked(ClientOrderId, Result<Option<Report>, BrokerError>),
     Traded(ClientOrderId, Result<Vec<Fill>, BrokerError>),
-    Paused(ClientOrderId, u64, Then),
+    Paused(ClientOrderId, u64),
 }
 
-/// What follows a pause.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Then {
+/// The next step of an order's chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
     Ask,
     Send,
 }
@@ -142,7 +145,10 @@ impl Desk {
     pub(super) fn event(&mut self, event: Event) {
         match event {
             Event::Up => {
-                let waiting = self.orders.iter().filter(|(_, tracked)| !tracked.in_flight);
+                let waiting = self
+                    .orders
+                    .iter()
+                    .filter(|(_, order)| !order.in_flight && order.next == Next::Ask);
                 let waiting: Vec<ClientOrderId> = waiting.map(|(id, _)| id.clone()).collect();
                 waiting.iter().for_each(|id| self.ask(id));
             }
@@ -186,17 +192,12 @@ impl Desk {
                 let fills = answer.unwrap_or_default();
                 self.answered(&id, fills.into_iter().map(Input::Traded).collect(), retry_after);
             }
-            Done::Paused(id, step, then) => {
-                let current = self
-                    .orders
-                    .get(&id)
-                    .is_some_and(|tracked| tracked.step == step && !tracked.in_flight);
-                match then {
-                    Then::Ask if current => self.ask(&id),
-                    Then::Send if current => self.send(&id),
-                    _ => {}
-                }
-            }
+            Done::Paused(id, step) => match self.orders.get(&id) {
+                Some(tracked) if tracked.step != step || tracked.in_flight => {}
+                Some(Tracked { next: Next::Ask, .. }) => self.ask(&id),
+                Some(Tracked { next: Next::Send, .. }) => self.send(&id),
+                None => {}
+            },
         }
     }
 
@@ -243,6 +244,7 @@ impl Desk {
             attempts: 0,
             backoff: Backoff::new("trader.ask", ASK_FIRST, ASK_CAP),
             step: 0,
+            next: Next::Ask,
             in_flight: false,
             order,
         };
@@ -294,10 +296,10 @@ impl Desk {
     /// Takes the answer to the request that is in flight, and pauses before the next one, if one is needed.
     fn answered(&mut self, id: &ClientOrderId, inputs: Vec<Input>, at_least: Duration) {
         let before = self.orders.get(id).and_then(|tracked| tracked.order.question());
-        let mut then = Then::Ask;
+        let mut next = Next::Ask;
         for input in inputs {
             if self.apply(id, input) {
-                then = Then::Send;
+                next = Next::Send;
             }
         }
         // An order that has settled is not tracked any more.
@@ -306,14 +308,15 @@ impl Desk {
         };
         tracked.in_flight = false;
         tracked.step += 1;
+        tracked.next = next;
         match (before, tracked.order.question()) {
             // The trades of an order that has just turned out to be executed are there already.
             (Some(Question::Status), Some(Question::Trades(_))) => self.ask(id),
-            _ => self.pause(id, then, at_least),
+            _ => self.pause(id, at_least),
         }
     }
 
-    fn pause(&mut self, id: &ClientOrderId, then: Then, at_least: Duration) {
+    fn pause(&mut self, id: &ClientOrderId, at_least: Duration) {
         let Some(tracked) = self.orders.get_mut(id) else {
             return;
         };
@@ -321,7 +324,7 @@ impl Desk {
         let (id, step) = (id.clone(), tracked.step);
         self.work.push(Box::pin(async move {
             tokio::time::sleep(pause).await;
-            Done::Paused(id, step, then)
+            Done::Paused(id, step)
         }));
     }
 

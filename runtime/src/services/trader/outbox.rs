@@ -139,10 +139,13 @@ impl Outbox {
 
 /// The intents that an image of the file holds, for whoever examines a disk.
 pub fn held_in(image: &[u8]) -> impl Iterator<Item = Intent> {
-    image.chunks_exact(SLOT).take(SLOTS).filter_map(|slot| match decode(slot) {
-        Slot::Holds(intent) => Some(intent),
-        Slot::Free | Slot::Torn => None,
-    })
+    image
+        .chunks_exact(SLOT)
+        .take(SLOTS)
+        .filter_map(|slot| match decode(slot) {
+            Slot::Holds(intent) => Some(intent),
+            Slot::Free | Slot::Torn => None,
+        })
 }
 
 const fn offset(number: usize) -> u64 {
