@@ -3,7 +3,6 @@
 use std::{
     any::Any,
     collections::BTreeMap,
-    net::IpAddr,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex,
@@ -220,7 +219,7 @@ impl Simulation {
             ..Exhibits::default()
         };
         for (index, (name, boot)) in world.hosts.into_iter().enumerate() {
-            let ip = IpAddr::from([10, 0, (index >> 8) as u8, (index & 255) as u8 + 1]);
+            let ip = crate::net::address(index);
             let disk = SimDisk::new(name.clone(), draws.clone(), recorder.clone());
             exhibits.disks.insert(name.clone(), disk.clone());
             hosts.push(Arc::new(Host {
@@ -237,7 +236,6 @@ impl Simulation {
         }
         let nodes = hosts.iter().map(|host| crate::net::Node {
             name: host.name.clone(),
-            ip: host.ip,
             powered: true,
             boots: 0,
         });
