@@ -2,7 +2,6 @@
 
 use std::{
     any::Any,
-    collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex,
@@ -239,14 +238,14 @@ impl Simulation {
             powered: true,
             boots: 0,
         });
-        let links: BTreeMap<_, _> = world.links;
-        let profile = |from: &str, to: &str| {
+        let links = world.links;
+        let profile = move |from: &str, to: &str| {
             links
                 .get(&(from.to_string(), to.to_string()))
                 .copied()
                 .unwrap_or_default()
         };
-        let fabric = Fabric::new(seed, nodes.collect(), recorder.clone(), profile);
+        let fabric = Fabric::new(seed, nodes.collect(), recorder.clone(), Box::new(profile));
         let faults = plan.entries.iter().map(|entry| entry.fault.to_string()).collect();
         recorder.set_checks(checks, Arc::new(exhibits), faults);
 

@@ -48,6 +48,9 @@ impl Default for LinkProfile {
     }
 }
 
+/// The profile of the link between two hosts, by their names.
+pub(crate) type Profile = Box<dyn Fn(&str, &str) -> LinkProfile + Send>;
+
 pub(crate) struct Node {
     pub(crate) name: Arc<str>,
     pub(crate) powered: bool,
@@ -62,6 +65,19 @@ struct Pair {
     loss: Draw,
     /// Until when a slow line is busy with earlier packets.
     busy: SimTime,
+}
+
+impl Pair {
+    fn new(seed: u64, from: &str, to: &str, profile: LinkProfile) -> Self {
+        let link = format!("{from}>{to}");
+        Self {
+            profile,
+            latency: Draw::new(seed, "net.latency", &link),
+            spike: Draw::new(seed, "net.spike", &link),
+            loss: Draw::new(seed, "net.loss", &link),
+            busy: SimTime::ZERO,
+        }
+    }
 }
 
 enum What {
@@ -99,7 +115,10 @@ impl Ord for Due {
 pub(crate) struct Fabric {
     recorder: Arc<Recorder>,
     nodes: Vec<Node>,
-    pairs: Vec<Pair>,
+    seed: u64,
+    profile: Profile,
+    /// By sender and receiver; made when the first packet goes from one to the other.
+    pairs: Vec<Option<Box<Pair>>>,
     faults: Vec<(usize, NetFault)>,
     flows: BTreeMap<FlowKey, Flow>,
     queue: BinaryHeap<Reverse<Due>>,
@@ -107,29 +126,13 @@ pub(crate) struct Fabric {
 }
 
 impl Fabric {
-    pub(crate) fn new(
-        seed: u64,
-        nodes: Vec<Node>,
-        recorder: Arc<Recorder>,
-        profile: impl Fn(&str, &str) -> LinkProfile,
-    ) -> Self {
-        let pair = |from: &Node, to: &Node| {
-            let link = format!("{}>{}", from.name, to.name);
-            Pair {
-                profile: profile(&from.name, &to.name),
-                latency: Draw::new(seed, "net.latency", &link),
-                spike: Draw::new(seed, "net.spike", &link),
-                loss: Draw::new(seed, "net.loss", &link),
-                busy: SimTime::ZERO,
-            }
-        };
-        let pairs = nodes
-            .iter()
-            .flat_map(|from| nodes.iter().map(move |to| pair(from, to)))
-            .collect();
+    pub(crate) fn new(seed: u64, nodes: Vec<Node>, recorder: Arc<Recorder>, profile: Profile) -> Self {
+        let pairs = (0..nodes.len() * nodes.len()).map(|_| None).collect();
         Self {
             recorder,
             nodes,
+            seed,
+            profile,
             pairs,
             faults: Vec::new(),
             flows: BTreeMap::new(),
@@ -352,10 +355,11 @@ impl Fabric {
 
     /// How long a packet takes from one host to another, with every fault that makes it slower.
     fn latency(&mut self, now: SimTime, from: usize, to: usize, size: u64) -> Duration {
-        let pair = &mut self.pairs[from * self.nodes.len() + to];
+        let (src, dst) = (&*self.nodes[from].name, &*self.nodes[to].name);
+        let pair = self.pairs[from * self.nodes.len() + to]
+            .get_or_insert_with(|| Box::new(Pair::new(self.seed, src, dst, (self.profile)(src, dst))));
         let LinkProfile { least, most } = pair.profile;
         let mut latency = pair.latency.span(least, most + ms(1));
-        let (src, dst) = (&*self.nodes[from].name, &*self.nodes[to].name);
         for (entry, fault) in &self.faults {
             let more = match fault {
                 NetFault::Latency { link, least, most } if link.carries(src, dst) => {
