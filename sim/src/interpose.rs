@@ -5,7 +5,10 @@
 //! the kernel. The only `unsafe` code of the project. Deliberately absent: CLOCK_MONOTONIC, which tokio pauses by itself.
 #![expect(unsafe_code, reason = "replaces C functions; see the safety comment of each")]
 
-use std::cell::{Cell, RefCell};
+use std::{
+    cell::{Cell, RefCell},
+    sync::OnceLock,
+};
 
 use libc::{c_int, c_uint, c_void, clockid_t, size_t, ssize_t, timespec};
 
@@ -115,8 +118,26 @@ unsafe extern "C" fn clock_gettime(clock: clockid_t, time: *mut timespec) -> c_i
         unsafe { time.write(timespec { tv_sec, tv_nsec }) };
         return 0;
     }
-    // SAFETY: the arguments are those of the caller, for the system call of the same meaning.
-    unsafe { libc::syscall(libc::SYS_clock_gettime, clock, time) as c_int }
+    match hidden_clock_gettime() {
+        // SAFETY: the arguments are those of the caller, for the function that the caller meant.
+        Some(hidden) => unsafe { hidden(clock, time) },
+        // SAFETY: the arguments are those of the caller, for the system call of the same meaning.
+        None => unsafe { libc::syscall(libc::SYS_clock_gettime, clock, time) as c_int },
+    }
+}
+
+type ClockGettime = unsafe extern "C" fn(clockid_t, *mut timespec) -> c_int;
+
+/// The C library's function, which ours hides. It reads the machine's clocks without a system call (vdso(7)), and tokio
+/// asks for the time whenever it has run out of tasks. A statically linked program has none.
+fn hidden_clock_gettime() -> Option<ClockGettime> {
+    static HIDDEN: OnceLock<Option<ClockGettime>> = OnceLock::new();
+    *HIDDEN.get_or_init(|| {
+        // SAFETY: the name is a C string.
+        let next = unsafe { libc::dlsym(libc::RTLD_NEXT, c"clock_gettime".as_ptr()) };
+        // SAFETY: the next symbol of this name after our own is the C library's, of the same prototype; null is `None`.
+        unsafe { std::mem::transmute::<*mut c_void, Option<ClockGettime>>(next) }
+    })
 }
 
 #[cfg(test)]

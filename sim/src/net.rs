@@ -16,6 +16,8 @@ use std::{
 use async_trait::async_trait;
 use env::{BoxListener, BoxStream, Listener, Net};
 pub(crate) use fabric::{Fabric, LinkProfile, Node};
+use packet::FlowKey;
+pub(crate) use packet::address;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     sync::oneshot,
@@ -203,20 +205,20 @@ impl Drop for SimListener {
 struct SimStream {
     kernel: Arc<Kernel>,
     host: Arc<Host>,
-    local: SocketAddr,
-    peer: SocketAddr,
+    /// The direction in which it sends.
+    flow: FlowKey,
     stream: Option<TcpStream>,
 }
 
 impl SimStream {
     fn new(net: &HostNet, stream: TcpStream) -> io::Result<Self> {
         turmoil_net::set_current(net.host.net);
-        let (local, peer) = (stream.local_addr()?, stream.peer_addr()?);
+        let flow = FlowKey::between(stream.local_addr()?, stream.peer_addr()?)
+            .ok_or(io::ErrorKind::AddrNotAvailable)?;
         Ok(Self {
             kernel: net.kernel.clone(),
             host: net.host.clone(),
-            local,
-            peer,
+            flow,
             stream: Some(stream),
         })
     }
@@ -238,7 +240,7 @@ impl AsyncRead for SimStream {
         let read = buf.filled().len() - before;
         if read > 0 {
             let mut fabric = self.kernel.fabric.lock().expect("no fault panics");
-            if fabric.read_by_process(self.local, self.peer, read) {
+            if fabric.read_by_process(self.flow, read) {
                 self.kernel.signal.raise();
             }
         }
@@ -272,7 +274,7 @@ impl Drop for SimStream {
             .fabric
             .lock()
             .expect("no fault panics")
-            .closed_by_process(self.local, self.peer);
+            .closed_by_process(self.flow);
         self.kernel.signal.raise();
     }
 }

@@ -2,8 +2,6 @@
 
 use std::{
     any::Any,
-    collections::BTreeMap,
-    net::IpAddr,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex,
@@ -220,7 +218,7 @@ impl Simulation {
             ..Exhibits::default()
         };
         for (index, (name, boot)) in world.hosts.into_iter().enumerate() {
-            let ip = IpAddr::from([10, 0, (index >> 8) as u8, (index & 255) as u8 + 1]);
+            let ip = crate::net::address(index);
             let disk = SimDisk::new(name.clone(), draws.clone(), recorder.clone());
             exhibits.disks.insert(name.clone(), disk.clone());
             hosts.push(Arc::new(Host {
@@ -237,18 +235,17 @@ impl Simulation {
         }
         let nodes = hosts.iter().map(|host| crate::net::Node {
             name: host.name.clone(),
-            ip: host.ip,
             powered: true,
             boots: 0,
         });
-        let links: BTreeMap<_, _> = world.links;
-        let profile = |from: &str, to: &str| {
+        let links = world.links;
+        let profile = move |from: &str, to: &str| {
             links
                 .get(&(from.to_string(), to.to_string()))
                 .copied()
                 .unwrap_or_default()
         };
-        let fabric = Fabric::new(seed, nodes.collect(), recorder.clone(), profile);
+        let fabric = Fabric::new(seed, nodes.collect(), recorder.clone(), Box::new(profile));
         let faults = plan.entries.iter().map(|entry| entry.fault.to_string()).collect();
         recorder.set_checks(checks, Arc::new(exhibits), faults);
 

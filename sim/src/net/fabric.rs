@@ -8,16 +8,15 @@
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BinaryHeap},
-    net::{IpAddr, SocketAddr},
     sync::Arc,
     time::Duration,
 };
 
-use turmoil_net::Packet;
+use turmoil_net::{Packet, TcpSegment};
 
 use super::{
     flow::Flow,
-    packet::{FlowKey, is_pure_ack, key, next_sequence, opens, reset, tcp, window_update},
+    packet::{FlowKey, is_pure_ack, next_sequence, opens, reset, tcp, window_update},
 };
 use crate::{
     draw::Draw,
@@ -49,9 +48,11 @@ impl Default for LinkProfile {
     }
 }
 
+/// The profile of the link between two hosts, by their names.
+pub(crate) type Profile = Box<dyn Fn(&str, &str) -> LinkProfile + Send>;
+
 pub(crate) struct Node {
     pub(crate) name: Arc<str>,
-    pub(crate) ip: IpAddr,
     pub(crate) powered: bool,
     pub(crate) boots: u64,
 }
@@ -64,6 +65,19 @@ struct Pair {
     loss: Draw,
     /// Until when a slow line is busy with earlier packets.
     busy: SimTime,
+}
+
+impl Pair {
+    fn new(seed: u64, from: &str, to: &str, profile: LinkProfile) -> Self {
+        let link = format!("{from}>{to}");
+        Self {
+            profile,
+            latency: Draw::new(seed, "net.latency", &link),
+            spike: Draw::new(seed, "net.spike", &link),
+            loss: Draw::new(seed, "net.loss", &link),
+            busy: SimTime::ZERO,
+        }
+    }
 }
 
 enum What {
@@ -101,8 +115,10 @@ impl Ord for Due {
 pub(crate) struct Fabric {
     recorder: Arc<Recorder>,
     nodes: Vec<Node>,
-    by_ip: BTreeMap<IpAddr, usize>,
-    pairs: Vec<Pair>,
+    seed: u64,
+    profile: Profile,
+    /// By sender and receiver; made when the first packet goes from one to the other.
+    pairs: Vec<Option<Box<Pair>>>,
     faults: Vec<(usize, NetFault)>,
     flows: BTreeMap<FlowKey, Flow>,
     queue: BinaryHeap<Reverse<Due>>,
@@ -110,35 +126,13 @@ pub(crate) struct Fabric {
 }
 
 impl Fabric {
-    pub(crate) fn new(
-        seed: u64,
-        nodes: Vec<Node>,
-        recorder: Arc<Recorder>,
-        profile: impl Fn(&str, &str) -> LinkProfile,
-    ) -> Self {
-        let pair = |from: &Node, to: &Node| {
-            let link = format!("{}>{}", from.name, to.name);
-            Pair {
-                profile: profile(&from.name, &to.name),
-                latency: Draw::new(seed, "net.latency", &link),
-                spike: Draw::new(seed, "net.spike", &link),
-                loss: Draw::new(seed, "net.loss", &link),
-                busy: SimTime::ZERO,
-            }
-        };
-        let pairs = nodes
-            .iter()
-            .flat_map(|from| nodes.iter().map(move |to| pair(from, to)))
-            .collect();
-        let by_ip = nodes
-            .iter()
-            .enumerate()
-            .map(|(index, node)| (node.ip, index))
-            .collect();
+    pub(crate) fn new(seed: u64, nodes: Vec<Node>, recorder: Arc<Recorder>, profile: Profile) -> Self {
+        let pairs = (0..nodes.len() * nodes.len()).map(|_| None).collect();
         Self {
             recorder,
             nodes,
-            by_ip,
+            seed,
+            profile,
             pairs,
             faults: Vec::new(),
             flows: BTreeMap::new(),
@@ -161,21 +155,19 @@ impl Fabric {
         }));
     }
 
-    fn node(&self, address: SocketAddr) -> Option<usize> {
-        self.by_ip.get(&address.ip()).copied()
-    }
-
-    fn ends(&self, (from, to): FlowKey) -> Option<(usize, usize)> {
-        Some((self.node(from)?, self.node(to)?))
+    /// The flow that a segment belongs to, if it is one between hosts of this world.
+    fn flow_of(&self, packet: &Packet, segment: &TcpSegment) -> Option<FlowKey> {
+        let known = |flow_key: &FlowKey| flow_key.from.host.max(flow_key.to.host) < self.nodes.len();
+        FlowKey::of(packet, segment).filter(known)
     }
 
     /// Takes a packet from a host's stack; what is to be delivered this instant goes to `deliver`.
     pub(crate) fn send(&mut self, now: SimTime, packet: Packet, deliver: &mut Vec<Packet>) {
         let Some(segment) = tcp(&packet) else { return };
-        let flow_key = key(&packet, segment);
-        let Some((from, to)) = self.ends(flow_key) else {
+        let Some(flow_key) = self.flow_of(&packet, segment) else {
             return;
         };
+        let (from, to) = (flow_key.from.host, flow_key.to.host);
         if !self.nodes[from].powered {
             return;
         }
@@ -187,15 +179,11 @@ impl Fabric {
         if opening {
             let boots = (self.nodes[from].boots, self.nodes[to].boots);
             self.flows.insert(flow_key, Flow::new(boots));
-            self.flows
-                .insert((flow_key.1, flow_key.0), Flow::new((boots.1, boots.0)));
+            self.flows.insert(flow_key.back(), Flow::new((boots.1, boots.0)));
             if let Some(entry) = self.refuses(to) {
                 self.recorder.bite(entry);
                 let there_and_back = self.latency(now, from, to, 0) + self.latency(now, to, from, 0);
-                self.push(
-                    now + there_and_back,
-                    What::Deliver(reset((flow_key.1, flow_key.0))),
-                );
+                self.push(now + there_and_back, What::Deliver(reset(flow_key.back())));
                 return;
             }
         }
@@ -209,13 +197,13 @@ impl Fabric {
         match self.obstacle(from, to, opening) {
             Some(obstacle) => self.obstruct(now, flow_key, packet, obstacle),
             None if pure_ack => deliver.push(packet),
-            None => self.dispatch(now, flow_key, from, to, packet),
+            None => self.dispatch(now, flow_key, packet),
         }
     }
 
     /// Puts a packet on its way.
-    fn dispatch(&mut self, now: SimTime, flow_key: FlowKey, from: usize, to: usize, packet: Packet) {
-        let mut at = now + self.latency(now, from, to, packet.size().into());
+    fn dispatch(&mut self, now: SimTime, flow_key: FlowKey, packet: Packet) {
+        let mut at = now + self.latency(now, flow_key.from.host, flow_key.to.host, packet.size().into());
         if let Some(flow) = self.flows.get_mut(&flow_key) {
             at = at.max(flow.floor);
             flow.floor = at;
@@ -264,11 +252,11 @@ impl Fabric {
 
     fn arrive(&mut self, now: SimTime, packet: Packet, deliver: &mut Vec<Packet>) {
         let Some(segment) = tcp(&packet) else { return };
-        let flow_key = key(&packet, segment);
-        let back = (flow_key.1, flow_key.0);
-        let Some((from, to)) = self.ends(flow_key) else {
+        let Some(flow_key) = self.flow_of(&packet, segment) else {
             return;
         };
+        let back = flow_key.back();
+        let (from, to) = (flow_key.from.host, flow_key.to.host);
         if !self.nodes[to].powered {
             return self.obstruct(
                 now,
@@ -308,9 +296,7 @@ impl Fabric {
     }
 
     fn retry(&mut self, now: SimTime, flow_key: FlowKey) {
-        let Some((from, to)) = self.ends(flow_key) else {
-            return;
-        };
+        let (from, to) = (flow_key.from.host, flow_key.to.host);
         let Some(flow) = self.flows.get_mut(&flow_key) else {
             return;
         };
@@ -336,14 +322,11 @@ impl Fabric {
 
     /// Sends on what has waited in a flow.
     fn release(&mut self, now: SimTime, flow_key: FlowKey) {
-        let Some((from, to)) = self.ends(flow_key) else {
-            return;
-        };
         let Some(flow) = self.flows.get_mut(&flow_key) else {
             return;
         };
         for packet in std::mem::take(&mut flow.stalled) {
-            self.dispatch(now, flow_key, from, to, packet);
+            self.dispatch(now, flow_key, packet);
         }
     }
 
@@ -353,12 +336,12 @@ impl Fabric {
         }
         if !opening {
             // Only the sender knows; what it sent last is what the other end has.
-            self.push(now, What::Deliver(reset((flow_key.1, flow_key.0))));
+            self.push(now, What::Deliver(reset(flow_key.back())));
         }
     }
 
     fn forget(&mut self, flow_key: FlowKey) {
-        let back = (flow_key.1, flow_key.0);
+        let back = flow_key.back();
         let closed = |key: &FlowKey| {
             self.flows
                 .get(key)
@@ -372,10 +355,11 @@ impl Fabric {
 
     /// How long a packet takes from one host to another, with every fault that makes it slower.
     fn latency(&mut self, now: SimTime, from: usize, to: usize, size: u64) -> Duration {
-        let pair = &mut self.pairs[from * self.nodes.len() + to];
+        let (src, dst) = (&*self.nodes[from].name, &*self.nodes[to].name);
+        let pair = self.pairs[from * self.nodes.len() + to]
+            .get_or_insert_with(|| Box::new(Pair::new(self.seed, src, dst, (self.profile)(src, dst))));
         let LinkProfile { least, most } = pair.profile;
         let mut latency = pair.latency.span(least, most + ms(1));
-        let (src, dst) = (&*self.nodes[from].name, &*self.nodes[to].name);
         for (entry, fault) in &self.faults {
             let more = match fault {
                 NetFault::Latency { link, least, most } if link.carries(src, dst) => {
@@ -457,13 +441,9 @@ impl Fabric {
         };
         if let (_, NetFault::Hold(link)) = self.faults.remove(position) {
             for flow_key in self.carried(&link) {
-                let free = self
-                    .ends(flow_key)
-                    .is_some_and(|(from, to)| self.obstacle(from, to, false).is_none());
-                if free {
-                    self.release(now, flow_key);
-                } else {
-                    self.retry_later(now, flow_key, false);
+                match self.obstacle(flow_key.from.host, flow_key.to.host, false) {
+                    None => self.release(now, flow_key),
+                    Some(_) => self.retry_later(now, flow_key, false),
                 }
             }
         }
@@ -471,10 +451,8 @@ impl Fabric {
 
     /// The flows whose packets travel a link.
     fn carried(&self, link: &Link) -> Vec<FlowKey> {
-        let on_link = |flow_key: &&FlowKey| {
-            self.ends(**flow_key)
-                .is_some_and(|(from, to)| link.carries(&self.nodes[from].name, &self.nodes[to].name))
-        };
+        let name = |host: usize| &*self.nodes[host].name;
+        let on_link = |key: &&FlowKey| link.carries(name(key.from.host), name(key.to.host));
         self.flows.keys().filter(on_link).copied().collect()
     }
 
@@ -510,18 +488,16 @@ impl Fabric {
         if powered {
             return;
         }
-        let ip = self.nodes[host].ip;
-        for (flow_key, flow) in self.flows.iter_mut().filter(|((from, _), _)| from.ip() == ip) {
+        for (flow_key, flow) in self.flows.iter_mut().filter(|(key, _)| key.from.host == host) {
             flow.stalled.clear();
-            deliver.push(reset((flow_key.1, flow_key.0)));
+            deliver.push(reset(flow_key.back()));
         }
     }
 
     /// Takes away the sockets that closed processes of a host have left, on one port or on all.
     pub(crate) fn reap(&mut self, host: usize, port: Option<u16>, deliver: &mut Vec<Packet>) {
-        let ip = self.nodes[host].ip;
-        let left = |((local, _), flow): &(&FlowKey, &Flow)| {
-            local.ip() == ip && flow.orphan && port.is_none_or(|port| local.port() == port)
+        let left = |(FlowKey { from, .. }, flow): &(&FlowKey, &Flow)| {
+            from.host == host && flow.orphan && port.is_none_or(|port| from.port == port)
         };
         let left: Vec<FlowKey> = self
             .flows
@@ -529,31 +505,31 @@ impl Fabric {
             .filter(left)
             .map(|(flow_key, _)| *flow_key)
             .collect();
-        for (local, peer) in left {
-            self.flows.remove(&(local, peer));
-            deliver.push(reset((peer, local)));
+        for flow_key in left {
+            self.flows.remove(&flow_key);
+            deliver.push(reset(flow_key.back()));
         }
     }
 
-    /// A process has read from its socket. True when a window update has to go out.
-    pub(crate) fn read_by_process(&mut self, local: SocketAddr, peer: SocketAddr, bytes: usize) -> bool {
-        let Some(flow) = self.flows.get_mut(&(local, peer)) else {
+    /// A process has read from the socket that sends this flow. True when a window update has to go out.
+    pub(crate) fn read_by_process(&mut self, flow_key: FlowKey, bytes: usize) -> bool {
+        let Some(flow) = self.flows.get_mut(&flow_key) else {
             return false;
         };
         let Some((seq, ack, window)) = flow.freed(bytes) else {
             return false;
         };
-        let update = window_update((local, peer), seq, ack, window);
+        let update = window_update(flow_key, seq, ack, window);
         self.push(SimTime::ZERO, What::Deliver(update));
         true
     }
 
-    /// A process has closed its socket.
-    pub(crate) fn closed_by_process(&mut self, local: SocketAddr, peer: SocketAddr) {
-        if let Some(flow) = self.flows.get_mut(&(local, peer)) {
+    /// A process has closed the socket that sends this flow.
+    pub(crate) fn closed_by_process(&mut self, flow_key: FlowKey) {
+        if let Some(flow) = self.flows.get_mut(&flow_key) {
             flow.orphan = true;
             let at = self.recorder.now() + FORGET_AFTER;
-            self.push(at, What::Forget((local, peer)));
+            self.push(at, What::Forget(flow_key));
         }
     }
 }

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 pub use args::Args;
+use workload::check;
 pub use workload::{Tally, World};
 
 /// The allocator of the `tradewind` binary: engines that allocate much must not lose to the system's.
@@ -17,10 +18,6 @@ pub use workload::{Tally, World};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const LOCK_FILE: &str = include_str!("../../Cargo.lock");
-
-/// How far the number of echoes may be from what the workload asks for: messages in flight at the end, engines that
-/// round timers to milliseconds.
-const TOLERANCE: f64 = 0.02;
 
 /// Measures `simulate`, which runs one seed to the end of simulated time, and prints one line of JSON.
 ///
@@ -61,21 +58,6 @@ fn measure(args: &Args, simulate: &mut impl FnMut(&World, u64) -> Tally) -> Resu
     }
     let messages = tallies.iter().map(Tally::echoes).sum();
     Ok(Repeat { wall, messages })
-}
-
-fn check(world: &World, tally: &Tally) -> Result<(), String> {
-    if tally.connected() != world.clients() {
-        return Err(format!(
-            "{} of {} clients connected",
-            tally.connected(),
-            world.clients()
-        ));
-    }
-    let wanted = world.clients() * world.rate * world.length.as_secs();
-    if tally.echoes().abs_diff(wanted) as f64 > wanted as f64 * TOLERANCE {
-        return Err(format!("{} echoes instead of {wanted}", tally.echoes()));
-    }
-    Ok(())
 }
 
 /// `repeats` ordered by wall time, not empty.

@@ -18,6 +18,10 @@ pub const LATENCY: Range<Duration> = Duration::from_millis(1)..Duration::from_mi
 
 const MESSAGE: [u8; 11] = *b"hello world";
 
+/// How far the number of echoes may be from what the workload asks for: messages in flight at the end, engines that
+/// round timers to milliseconds.
+const TOLERANCE: f64 = 0.02;
+
 /// The world every engine simulates.
 #[derive(Clone, Debug)]
 pub struct World {
@@ -111,6 +115,26 @@ pub async fn ask<F: Future<Output = ()>>(
             return Err(io::Error::from(io::ErrorKind::InvalidData));
         }
         tally.count_echo();
+    }
+    Ok(())
+}
+
+/// Whether the work was done.
+///
+/// # Errors
+///
+/// What was done instead, in words.
+pub fn check(world: &World, tally: &Tally) -> Result<(), String> {
+    if tally.connected() != world.clients() {
+        return Err(format!(
+            "{} of {} clients connected",
+            tally.connected(),
+            world.clients()
+        ));
+    }
+    let wanted = world.clients() * world.rate * world.length.as_secs();
+    if tally.echoes().abs_diff(wanted) as f64 > wanted as f64 * TOLERANCE {
+        return Err(format!("{} echoes instead of {wanted}", tally.echoes()));
     }
     Ok(())
 }
