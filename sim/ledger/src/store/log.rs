@@ -112,6 +112,16 @@ impl Log {
         })
     }
 
+    /// A log in an empty file.
+    #[cfg(test)]
+    pub(crate) fn in_file(file: BoxFile) -> Self {
+        Self {
+            file,
+            end: MARK.len() as u64,
+            buffer: Vec::new(),
+        }
+    }
+
     /// Writes the payloads as one batch and makes it durable. An empty payload writes nothing.
     ///
     /// # Errors

@@ -10,6 +10,9 @@
 //!
 //! Deliberately absent: row locks. A second writer waits for the first even if they touch different rows.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -166,7 +169,7 @@ impl Engine {
     /// Runs a `SELECT` for someone who is not writing: sees what is durable. None when the plan belongs to another version
     /// of the schema.
     pub(crate) fn read(&self, prepared: &Prepared, params: &[Value], now: i64) -> Result<Option<Answer>> {
-        let state = lock(&self.state);
+        let state = self.alive()?;
         if is_stale(prepared, &state.tables) {
             return Ok(None);
         }
@@ -283,13 +286,24 @@ impl Engine {
         }
     }
 
+    /// Ends everything: nobody may see the tables any more, for what is durable in them is unknown.
     fn crash(&self, error: &SqlError) {
         let mut state = lock(&self.state);
+        self.crashed.cancel();
         self.writer.close();
         for Pending { done, .. } in std::mem::take(&mut state.pending) {
             let _ = done.send(Err(Box::new(error.clone())));
         }
-        self.crashed.cancel();
+    }
+
+    /// The tables, unless the engine has crashed.
+    fn alive(&self) -> Result<MutexGuard<'_, State>> {
+        let state = lock(&self.state);
+        if self.crashed.is_cancelled() {
+            Err(crash_of_another())
+        } else {
+            Ok(state)
+        }
     }
 }
 
@@ -303,7 +317,7 @@ impl Writer {
     /// Runs a statement. After an error the whole transaction has been undone. None when the plan belongs to another
     /// version of the schema; then nothing has happened.
     pub(crate) fn run(&self, prepared: &Prepared, params: &[Value], now: i64) -> Result<Option<Answer>> {
-        let mut state = lock(&self.engine.state);
+        let mut state = self.engine.alive()?;
         let State { tables, open, .. } = &mut *state;
         if is_stale(prepared, tables) {
             return Ok(None);
