@@ -45,10 +45,7 @@ fn add(stream: &str) -> Cmd {
 }
 
 fn field<T: std::str::FromStr>(entry: &Entry<'_>, field: &'static str) -> Result<T, MalformedEntry> {
-    entry
-        .get(field)
-        .and_then(|text| text.parse().ok())
-        .ok_or(MalformedEntry { field })
+    entry.get(field).and_then(|text| text.parse().ok()).ok_or(MalformedEntry { field })
 }
 
 /// Appends a market trade to `stream`, with the exchange's field names and the decimals of its texts.
@@ -147,10 +144,7 @@ mod tests {
         };
         let fields = fields(&add_market_trade("md:BTCUSDT", &trade));
         assert_eq!(market_trade(&Entry::new("1-0", &fields)), Ok(trade));
-        assert_eq!(
-            market_trade(&Entry::new("1-0", &fields[2..])),
-            Err(MalformedEntry { field: "a" })
-        );
+        assert_eq!(market_trade(&Entry::new("1-0", &fields[2..])), Err(MalformedEntry { field: "a" }));
         assert_eq!(market_symbol(&market("BTCUSDT")), Some("BTCUSDT"));
     }
 
@@ -168,9 +162,6 @@ mod tests {
         let mut fields = fields(&add_signal(&wish));
         assert_eq!(signal(&Entry::new("1-0", &fields)), Ok(wish));
         fields[7] = Value::BulkString(b"-1".to_vec());
-        assert_eq!(
-            signal(&Entry::new("1-0", &fields)),
-            Err(MalformedEntry { field: "qty" })
-        );
+        assert_eq!(signal(&Entry::new("1-0", &fields)), Err(MalformedEntry { field: "qty" }));
     }
 }

@@ -34,7 +34,11 @@ pub fn standing(check: &mut Checks) {
     check.always(booked_fills_are_true());
     check.always(market_trades_are_contiguous());
     check.eventually("every fill of the exchange is in the ledger", secs(30), ledger_holds_every_fill());
-    check.eventually("ledger and exchange agree on the equity", secs(30), ledger_and_exchange_agree_on_equity());
+    check.eventually(
+        "ledger and exchange agree on the equity",
+        secs(30),
+        ledger_and_exchange_agree_on_equity(),
+    );
 }
 
 /// What the ledger would know after a power loss at this moment, read from its platter and kept up to date.

@@ -121,10 +121,7 @@ fn measure_all(args: &Args) -> Result<Vec<Line>, String> {
 fn rivals() -> Result<Vec<Line>, String> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/rivals/run.sh");
     let output = Command::new(&script)
-        .env(
-            "CARGO_TARGET_DIR",
-            concat!(env!("CARGO_TARGET_TMPDIR"), "/rivals"),
-        )
+        .env("CARGO_TARGET_DIR", concat!(env!("CARGO_TARGET_TMPDIR"), "/rivals"))
         .stderr(Stdio::inherit())
         .output()
         .map_err(|error| format!("{} did not start: {error}", script.display()))?;
@@ -138,14 +135,8 @@ fn rivals() -> Result<Vec<Line>, String> {
 }
 
 fn measure(rate: u64, seeds: u64) -> Result<Line, String> {
-    let world = World {
-        hosts: 10,
-        rate,
-        length: Duration::from_secs(60),
-    };
-    let mut repeats = (0..REPEATS)
-        .map(|_| measure_once(&world, seeds))
-        .collect::<Result<Vec<_>, _>>()?;
+    let world = World { hosts: 10, rate, length: Duration::from_secs(60) };
+    let mut repeats = (0..REPEATS).map(|_| measure_once(&world, seeds)).collect::<Result<Vec<_>, _>>()?;
     repeats.sort_by_key(|(wall, _)| *wall);
     let (wall, messages) = repeats[REPEATS / 2];
     Ok(Line {
@@ -162,9 +153,7 @@ fn measure(rate: u64, seeds: u64) -> Result<Line, String> {
 /// Wall time and echoes of all seeds.
 fn measure_once(world: &World, seeds: u64) -> Result<(Duration, u64), String> {
     let started = Instant::now();
-    let tallies = (0..seeds)
-        .map(|seed| simulate(world, seed))
-        .collect::<Result<Vec<_>, _>>()?;
+    let tallies = (0..seeds).map(|seed| simulate(world, seed)).collect::<Result<Vec<_>, _>>()?;
     let wall = started.elapsed();
     for (seed, tally) in tallies.iter().enumerate() {
         check(world, tally).map_err(|reason| format!("seed {seed} did not do the work: {reason}"))?;
@@ -179,18 +168,17 @@ fn simulate(world: &World, seed: u64) -> Result<Tally, String> {
         world.host("server", server);
         for client in 1..hosts {
             let (name, tally) = (format!("client-{client}"), counted.clone());
-            world
-                .host(&name, move |env| run_client(env, rate, tally.clone()))
-                .link("server", &name, LATENCY.start, LATENCY.end);
+            world.host(&name, move |env| run_client(env, rate, tally.clone())).link(
+                "server",
+                &name,
+                LATENCY.start,
+                LATENCY.end,
+            );
         }
     };
     let case = Case::new("echo", setup).safety(world.length);
     let outcome = run(&case, seed, &Options::default()).map_err(|error| error.to_string())?;
-    if outcome.verdict.held() {
-        Ok(tally)
-    } else {
-        Err(format!("seed {seed}: {}", outcome.verdict))
-    }
+    if outcome.verdict.held() { Ok(tally) } else { Err(format!("seed {seed}: {}", outcome.verdict)) }
 }
 
 async fn server(env: Env) {
@@ -227,11 +215,7 @@ fn print_table(lines: &[Line]) {
             println!(
                 "{:<20} {:>6} {:>14.0} {:>12.0} {:>14.3} {:>10}",
                 format!("{} {}", line.engine, line.version),
-                if rate == 0 {
-                    "idle".to_owned()
-                } else {
-                    rate.to_string()
-                },
+                if rate == 0 { "idle".to_owned() } else { rate.to_string() },
                 line.simulated_per_wall_second(),
                 line.messages_per_wall_second(),
                 line.wall_millis_per_seed(),

@@ -41,11 +41,7 @@ impl View<'_> {
     /// # Panics
     /// When there is no such host: a check that looks at nothing could not fail.
     pub fn durable<T>(&self, host: &str, path: &str, look: impl FnOnce(Option<&[u8]>) -> T) -> T {
-        let disk = self
-            .exhibits
-            .disks
-            .get(host)
-            .unwrap_or_else(|| panic!("no host is called {host:?}"));
+        let disk = self.exhibits.disks.get(host).unwrap_or_else(|| panic!("no host is called {host:?}"));
         disk.durable(path, look)
     }
 
@@ -57,9 +53,7 @@ impl View<'_> {
         let name = std::any::type_name::<T>();
         let exhibit = self.exhibits.published.get(&TypeId::of::<T>());
         let exhibit = exhibit.unwrap_or_else(|| panic!("the setup has published no {name}"));
-        exhibit
-            .downcast_ref()
-            .expect("the map is keyed by the value's type")
+        exhibit.downcast_ref().expect("the map is keyed by the value's type")
     }
 }
 
@@ -83,10 +77,7 @@ pub fn invariant(
     words: impl Into<String>,
     observe: impl FnMut(&Event, &View<'_>) -> Result<(), String> + Send + 'static,
 ) -> Invariant {
-    Invariant {
-        words: words.into(),
-        observe: Box::new(observe),
-    }
+    Invariant { words: words.into(), observe: Box::new(observe) }
 }
 
 pub(crate) struct Eventually {
@@ -139,11 +130,9 @@ impl Checks {
     /// The first invariant that the last event of the view breaks, and what was seen.
     pub(crate) fn observe(&mut self, view: &View<'_>) -> Option<(String, String)> {
         let event = view.events.last()?;
-        self.always.iter_mut().find_map(|check| {
-            (check.observe)(event, view)
-                .err()
-                .map(|seen| (check.words.clone(), seen))
-        })
+        self.always
+            .iter_mut()
+            .find_map(|check| (check.observe)(event, view).err().map(|seen| (check.words.clone(), seen)))
     }
 
     /// Asks what is not yet true.
@@ -158,9 +147,7 @@ impl Checks {
 
     /// The first check whose time is over.
     pub(crate) fn overdue(&self, since_healing: Duration) -> Option<&Eventually> {
-        self.eventually
-            .iter()
-            .find(|check| !check.satisfied && since_healing >= check.within)
+        self.eventually.iter().find(|check| !check.satisfied && since_healing >= check.within)
     }
 
     pub(crate) fn all_satisfied(&self) -> bool {
@@ -169,10 +156,6 @@ impl Checks {
 
     /// How long after the healing the last deadline passes.
     pub(crate) fn patience(&self) -> Duration {
-        self.eventually
-            .iter()
-            .map(|check| check.within)
-            .max()
-            .unwrap_or_default()
+        self.eventually.iter().map(|check| check.within).max().unwrap_or_default()
     }
 }

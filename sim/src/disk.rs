@@ -43,9 +43,7 @@ struct State {
 
 impl State {
     fn fault<T>(&self, matches: impl Fn(&DiskFault) -> Option<T>) -> Option<(usize, T)> {
-        self.faults
-            .iter()
-            .find_map(|(entry, fault)| matches(fault).map(|found| (*entry, found)))
+        self.faults.iter().find_map(|(entry, fault)| matches(fault).map(|found| (*entry, found)))
     }
 
     fn room(&mut self) -> Option<(usize, &mut u64)> {
@@ -56,8 +54,7 @@ impl State {
     }
 
     fn is_read_only(&self) -> Option<usize> {
-        self.fault(|fault| matches!(fault, DiskFault::ReadOnly).then_some(()))
-            .map(|(entry, ())| entry)
+        self.fault(|fault| matches!(fault, DiskFault::ReadOnly).then_some(())).map(|(entry, ())| entry)
     }
 }
 
@@ -66,12 +63,7 @@ type Shaped<T> = (Option<usize>, io::Result<T>);
 
 impl SimDisk {
     pub(crate) fn new(host: Arc<str>, draws: Arc<Draws>, recorder: Arc<Recorder>) -> Arc<Self> {
-        Arc::new(Self {
-            host,
-            draws,
-            recorder,
-            state: Mutex::default(),
-        })
+        Arc::new(Self { host, draws, recorder, state: Mutex::default() })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -205,9 +197,7 @@ impl Disk for HostDisk {
                 (Ok(_), OpenMode::CreateNew) => (None, Err(errno(libc::EEXIST))),
                 (Ok(inode), _) => (None, Ok(inode)),
                 (Err(NameError::Missing), OpenMode::ReadWrite | OpenMode::CreateNew) => {
-                    let full = state
-                        .room()
-                        .and_then(|(entry, room)| (*room == 0).then_some(entry));
+                    let full = state.room().and_then(|(entry, room)| (*room == 0).then_some(entry));
                     match (state.is_read_only(), full) {
                         (Some(entry), _) => (Some(entry), Err(errno(EROFS))),
                         (None, Some(entry)) => (Some(entry), Err(errno(ENOSPC))),
@@ -238,9 +228,7 @@ impl Disk for HostDisk {
 
     async fn create_dir_all(&self, path: &Path) -> io::Result<()> {
         let path = volume_path(path)?;
-        self.0
-            .rename_like(move |volume| volume.create_dir_all(&path))
-            .await
+        self.0.rename_like(move |volume| volume.create_dir_all(&path)).await
     }
 
     async fn sync_dir(&self, path: &Path) -> io::Result<()> {
@@ -269,11 +257,7 @@ struct SimFile {
 
 impl SimFile {
     fn require_writable(&self) -> io::Result<()> {
-        if self.writable {
-            Ok(())
-        } else {
-            Err(errno(libc::EBADF))
-        }
+        if self.writable { Ok(()) } else { Err(errno(libc::EBADF)) }
     }
 
     /// How much of `wanted` a short read or write moves: at least one byte, less than all.
@@ -322,10 +306,7 @@ impl File for SimFile {
             match short {
                 Some((entry, ())) if buf.len() > 1 => {
                     let wanted = self.shortened("disk.short_read", buf.len());
-                    (
-                        Some(entry),
-                        Ok(state.volume.read(self.inode, &mut buf[..wanted], offset)),
-                    )
+                    (Some(entry), Ok(state.volume.read(self.inode, &mut buf[..wanted], offset)))
                 }
                 _ => (None, Ok(state.volume.read(self.inode, buf, offset))),
             }
@@ -338,12 +319,7 @@ impl File for SimFile {
         self.disk.wait().await;
         let shaped = self.write(&mut self.disk.state(), data, offset);
         if let Ok(count) = &shaped.1 {
-            self.disk.recorder.note(
-                "disk.write",
-                &self.disk.host,
-                [offset, *count as u64],
-                &data[..*count],
-            );
+            self.disk.recorder.note("disk.write", &self.disk.host, [offset, *count as u64], &data[..*count]);
         }
         self.disk.done(shaped)
     }
@@ -397,9 +373,7 @@ impl File for SimFile {
                 }
             }
         };
-        self.disk
-            .recorder
-            .note("disk.sync", &self.disk.host, [synced, 0], self.path.as_bytes());
+        self.disk.recorder.note("disk.sync", &self.disk.host, [synced, 0], self.path.as_bytes());
         self.disk.done(shaped)
     }
 }

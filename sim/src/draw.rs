@@ -23,25 +23,18 @@ pub struct Draws {
 impl Draws {
     /// The decisions of the run with this seed.
     pub fn new(seed: u64) -> Self {
-        Self {
-            seed,
-            streams: Mutex::default(),
-        }
+        Self { seed, streams: Mutex::default() }
     }
 
     /// The next 64 bits for this site and entity.
     pub fn bits(&self, site: &'static str, entity: &str) -> u64 {
-        let mut streams = self
-            .streams
-            .lock()
-            .expect("no decision is drawn while one panics");
+        let mut streams = self.streams.lock().expect("no decision is drawn while one panics");
         let entities = streams.entry(site).or_default();
         match entities.get_mut(entity) {
             Some(draw) => draw.bits(),
-            None => entities
-                .entry(entity.into())
-                .or_insert_with(|| Draw::new(self.seed, site, entity))
-                .bits(),
+            None => {
+                entities.entry(entity.into()).or_insert_with(|| Draw::new(self.seed, site, entity)).bits()
+            }
         }
     }
 

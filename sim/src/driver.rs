@@ -84,9 +84,7 @@ impl Driver {
 
     /// Runs the world until a verdict is clear. Returns the stack, which must outlive every socket.
     pub(crate) async fn run(mut self) -> EnterGuard {
-        let mut timer = Box::pin(tokio::time::sleep_until(
-            self.kernel.recorder.instant(SimTime::ZERO),
-        ));
+        let mut timer = Box::pin(tokio::time::sleep_until(self.kernel.recorder.instant(SimTime::ZERO)));
         loop {
             let next = self.next();
             let deadline = self.kernel.recorder.instant(next);
@@ -176,9 +174,7 @@ impl Driver {
     fn begin(&mut self, index: usize, now: SimTime) {
         let Entry { fault, lasting, .. } = self.plan.entries[index].clone();
         let kernel = self.kernel.clone();
-        kernel
-            .recorder
-            .engine_event(None, "fault.begins", vec![("fault", fault.to_string().into())]);
+        kernel.recorder.engine_event(None, "fault.begins", vec![("fault", fault.to_string().into())]);
         let mut down = None;
         match &fault {
             Fault::Net(fault) => self.with_fabric(|fabric, deliver| fabric.begin(index, fault, deliver)),
@@ -207,10 +203,7 @@ impl Driver {
     }
 
     fn named(&self, name: &str) -> Arc<Host> {
-        self.kernel
-            .host(name)
-            .expect("a plan is checked against the hosts before the run")
-            .clone()
+        self.kernel.host(name).expect("a plan is checked against the hosts before the run").clone()
     }
 
     fn begin_at_host(&mut self, index: usize, host: &Arc<Host>, fault: &HostFault) {
@@ -281,9 +274,7 @@ impl Driver {
             return;
         };
         let fault = self.plan.entries[index].fault.clone();
-        self.kernel
-            .recorder
-            .engine_event(None, "fault.ends", vec![("fault", fault.to_string().into())]);
+        self.kernel.recorder.engine_event(None, "fault.ends", vec![("fault", fault.to_string().into())]);
         match &fault {
             Fault::Net(_) => self.with_fabric(|fabric, _| fabric.end(now, index)),
             Fault::Disk { host, .. } => self.named(host).disk.end(index),
@@ -366,23 +357,15 @@ impl Driver {
     fn kill(&mut self, host: &Arc<Host>) -> bool {
         let killed = host.drop_process();
         if killed {
-            self.kernel
-                .recorder
-                .engine_event(Some(&host.name), "host.killed", vec![]);
+            self.kernel.recorder.engine_event(Some(&host.name), "host.killed", vec![]);
         }
         killed
     }
 
     fn stop(&mut self, host: &Arc<Host>) -> bool {
-        let asked = host
-            .state()
-            .process
-            .as_ref()
-            .is_some_and(|process| !process.stop.send_replace(true));
+        let asked = host.state().process.as_ref().is_some_and(|process| !process.stop.send_replace(true));
         if asked {
-            self.kernel
-                .recorder
-                .engine_event(Some(&host.name), "host.asked_to_stop", vec![]);
+            self.kernel.recorder.engine_event(Some(&host.name), "host.asked_to_stop", vec![]);
         }
         asked
     }
@@ -399,20 +382,15 @@ impl Driver {
                 state.powered = true;
                 state.boots += 1;
             }
-            state.process = Some(Process {
-                tasks: BTreeMap::new(),
-                next_task: 0,
-                stop: watch::Sender::new(false),
-            });
+            state.process =
+                Some(Process { tasks: BTreeMap::new(), next_task: 0, stop: watch::Sender::new(false) });
             state.boots
         };
         self.with_fabric(|fabric, deliver| {
             fabric.set_power(index, true, boots, deliver);
             fabric.reap(index, None, deliver);
         });
-        self.kernel
-            .recorder
-            .engine_event(Some(&host.name), "host.started", vec![]);
+        self.kernel.recorder.engine_event(Some(&host.name), "host.started", vec![]);
         let parts = || (self.kernel.clone(), host.clone());
         let small = {
             let (kernel, host) = parts();
@@ -442,14 +420,9 @@ impl Driver {
             Box::pin(async move {
                 main.await;
                 // The process ends with its main task; the driver takes away the others.
-                kernel
-                    .recorder
-                    .engine_event(Some(&host.name), "host.exited", vec![]);
+                kernel.recorder.engine_event(Some(&host.name), "host.exited", vec![]);
                 let (done, _) = tokio::sync::oneshot::channel();
-                kernel.ask(Command::Kill {
-                    host: host.index,
-                    done,
-                });
+                kernel.ask(Command::Kill { host: host.index, done });
             }),
         );
     }

@@ -29,10 +29,7 @@ pub(crate) type Boot = Arc<dyn Fn(Env) -> BoxFuture<()> + Send + Sync>;
 pub(crate) const EPOCH: WallTime = WallTime::from_millis(1_767_571_200_000);
 
 /// Memory of a host that no fault presses: 64 MiB of 1 GiB.
-const CALM_MEMORY: Memory = Memory {
-    used: 64 << 20,
-    limit: 1 << 30,
-};
+const CALM_MEMORY: Memory = Memory { used: 64 << 20, limit: 1 << 30 };
 
 pub(crate) struct Host {
     pub(crate) index: usize,
@@ -104,10 +101,7 @@ impl HostState {
 
     pub(crate) fn memory(&self) -> Memory {
         match self.pressures.last() {
-            Some((_, percent)) => Memory {
-                used: self.memory.limit / 100 * percent,
-                ..self.memory
-            },
+            Some((_, percent)) => Memory { used: self.memory.limit / 100 * percent, ..self.memory },
             None => self.memory,
         }
     }
@@ -127,21 +121,14 @@ impl Host {
     pub(crate) fn step_clock(&self, millis: i64) {
         let now = self.recorder.now();
         let mut state = self.state();
-        state.clock = Clock {
-            offset: state.clock.offset_at(now) + millis * 1_000,
-            since: now,
-            ..state.clock
-        };
+        state.clock =
+            Clock { offset: state.clock.offset_at(now) + millis * 1_000, since: now, ..state.clock };
     }
 
     pub(crate) fn drift_clock(&self, ppm: i64) {
         let now = self.recorder.now();
         let mut state = self.state();
-        state.clock = Clock {
-            offset: state.clock.offset_at(now),
-            since: now,
-            ppm: state.clock.ppm + ppm,
-        };
+        state.clock = Clock { offset: state.clock.offset_at(now), since: now, ppm: state.clock.ppm + ppm };
     }
 
     /// Whether a process runs.
@@ -165,15 +152,8 @@ impl Host {
     pub(crate) fn review_impediments(&self) {
         let parked = {
             let mut state = self.state();
-            self.impeded.store(
-                !state.pauses.is_empty() || !state.slowness.is_empty(),
-                Ordering::Relaxed,
-            );
-            if state.pauses.is_empty() {
-                std::mem::take(&mut state.parked)
-            } else {
-                Vec::new()
-            }
+            self.impeded.store(!state.pauses.is_empty() || !state.slowness.is_empty(), Ordering::Relaxed);
+            if state.pauses.is_empty() { std::mem::take(&mut state.parked) } else { Vec::new() }
         };
         parked.into_iter().for_each(Waker::wake);
     }

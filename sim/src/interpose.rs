@@ -29,10 +29,7 @@ pub(crate) struct Interposed(());
 
 /// Puts the current thread under the seed. `wall_micros` tells microseconds since the Unix epoch.
 pub(crate) fn interpose(seed: u64, wall_micros: impl Fn() -> i64 + 'static) -> Interposed {
-    let source = Source {
-        random: Draw::new(seed, "libc", ""),
-        wall_micros: Box::new(wall_micros),
-    };
+    let source = Source { random: Draw::new(seed, "libc", ""), wall_micros: Box::new(wall_micros) };
     SOURCE.with(|slot| *slot.borrow_mut() = Some(source));
     Interposed(())
 }
@@ -98,11 +95,7 @@ unsafe extern "C" fn getentropy(buffer: *mut c_void, length: size_t) -> c_int {
         return -1;
     }
     // SAFETY: the caller of getentropy(3) promises `length` writable bytes at `buffer`.
-    if unsafe { getrandom(buffer, length, 0) } == length as ssize_t {
-        0
-    } else {
-        -1
-    }
+    if unsafe { getrandom(buffer, length, 0) } == length as ssize_t { 0 } else { -1 }
 }
 
 /// clock_gettime(2): wall time is the simulated host's, every other clock is the machine's.
@@ -181,10 +174,7 @@ mod tests {
         let inside = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
         drop(guard);
         let outside = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
-        assert_eq!(
-            (inside.as_secs(), inside.subsec_millis()),
-            (year_2000 as u64, 250)
-        );
+        assert_eq!((inside.as_secs(), inside.subsec_millis()), (year_2000 as u64, 250));
         assert!(outside.as_secs() > 1_700_000_000);
     }
 }

@@ -39,10 +39,7 @@ pub struct Limits {
 impl Default for Limits {
     /// A run of a simulated day takes some 10⁸ steps; a minute is a hundred times what the longest sweep scenario takes.
     fn default() -> Self {
-        Self {
-            steps: 2_000_000_000,
-            wall: Duration::from_secs(60),
-        }
+        Self { steps: 2_000_000_000, wall: Duration::from_secs(60) }
     }
 }
 
@@ -55,11 +52,7 @@ pub(crate) enum Command {
     /// Ends a host's process.
     Kill { host: usize, done: oneshot::Sender<()> },
     /// Takes away what an earlier listener has left on a port.
-    Reap {
-        host: usize,
-        port: u16,
-        done: oneshot::Sender<()>,
-    },
+    Reap { host: usize, port: u16, done: oneshot::Sender<()> },
 }
 
 impl Kernel {
@@ -68,10 +61,7 @@ impl Kernel {
     }
 
     pub(crate) fn ask(&self, command: Command) {
-        self.commands
-            .lock()
-            .expect("pushing does not panic")
-            .push(command);
+        self.commands.lock().expect("pushing does not panic").push(command);
         self.signal.raise();
     }
 

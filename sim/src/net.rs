@@ -47,10 +47,7 @@ struct Pinned<F: Future> {
 
 impl<F: Future> Pinned<F> {
     fn new(host: &Arc<Host>, call: F) -> Self {
-        Self {
-            host: host.clone(),
-            call: Some(Box::pin(call)),
-        }
+        Self { host: host.clone(), call: Some(Box::pin(call)) }
     }
 }
 
@@ -77,16 +74,8 @@ impl Net for HostNet {
         let ip = self.resolve(host)?;
         let call = Pinned::new(&self.host, TcpStream::connect(SocketAddr::new(ip, port)));
         self.kernel.signal.raise();
-        let attempt = timeout(
-            SYN_TIMEOUT,
-            Woken {
-                call,
-                kernel: self.kernel.clone(),
-            },
-        );
-        let stream = attempt
-            .await
-            .map_err(|_| io::Error::from_raw_os_error(libc::ETIMEDOUT))??;
+        let attempt = timeout(SYN_TIMEOUT, Woken { call, kernel: self.kernel.clone() });
+        let stream = attempt.await.map_err(|_| io::Error::from_raw_os_error(libc::ETIMEDOUT))??;
         Ok(Box::new(SimStream::new(self, stream)?))
     }
 
@@ -101,35 +90,20 @@ impl Net for HostNet {
             // Sockets of an earlier listener may linger. A real server's SO_REUSEADDR lets it pass them.
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
                 let (done, reaped) = oneshot::channel();
-                self.kernel.ask(Command::Reap {
-                    host: self.host.index,
-                    port,
-                    done,
-                });
+                self.kernel.ask(Command::Reap { host: self.host.index, port, done });
                 let _ = reaped.await;
                 bind().await?
             }
             other => other?,
         };
-        let net = Self {
-            kernel: self.kernel.clone(),
-            host: self.host.clone(),
-        };
-        Ok(Box::new(SimListener {
-            net,
-            listener: Some(listener),
-        }))
+        let net = Self { kernel: self.kernel.clone(), host: self.host.clone() };
+        Ok(Box::new(SimListener { net, listener: Some(listener) }))
     }
 }
 
 impl HostNet {
     fn resolve(&self, name: &str) -> io::Result<std::net::IpAddr> {
-        let blocked = self
-            .kernel
-            .fabric
-            .lock()
-            .expect("no fault panics")
-            .unresolvable(name);
+        let blocked = self.kernel.fabric.lock().expect("no fault panics").unresolvable(name);
         if let Some(entry) = blocked {
             self.kernel.recorder.bite(entry);
             // EAI_AGAIN as std reports it (gai_strerror(3)).
@@ -138,9 +112,7 @@ impl HostNet {
         }
         match self.kernel.host(name) {
             Some(host) => Ok(host.ip),
-            None => Err(io::Error::other(
-                "failed to lookup address information: Name or service not known",
-            )),
+            None => Err(io::Error::other("failed to lookup address information: Name or service not known")),
         }
     }
 }
@@ -187,9 +159,7 @@ impl Listener for SimListener {
 
 impl SimListener {
     fn listener(&self) -> &TcpListener {
-        self.listener
-            .as_ref()
-            .expect("only dropping takes the listener away")
+        self.listener.as_ref().expect("only dropping takes the listener away")
     }
 }
 
@@ -215,12 +185,7 @@ impl SimStream {
         turmoil_net::set_current(net.host.net);
         let flow = FlowKey::between(stream.local_addr()?, stream.peer_addr()?)
             .ok_or(io::ErrorKind::AddrNotAvailable)?;
-        Ok(Self {
-            kernel: net.kernel.clone(),
-            host: net.host.clone(),
-            flow,
-            stream: Some(stream),
-        })
+        Ok(Self { kernel: net.kernel.clone(), host: net.host.clone(), flow, stream: Some(stream) })
     }
 
     fn pinned(&mut self) -> Pin<&mut TcpStream> {
@@ -270,11 +235,7 @@ impl Drop for SimStream {
     fn drop(&mut self) {
         turmoil_net::set_current(self.host.net);
         self.stream = None;
-        self.kernel
-            .fabric
-            .lock()
-            .expect("no fault panics")
-            .closed_by_process(self.flow);
+        self.kernel.fabric.lock().expect("no fault panics").closed_by_process(self.flow);
         self.kernel.signal.raise();
     }
 }

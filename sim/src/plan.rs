@@ -55,11 +55,7 @@ impl Entry {
     /// # Panics
     /// When the fault is over at once by its nature (a reset has no duration).
     pub fn lasting(&mut self, span: Duration) {
-        assert!(
-            self.fault.lasts(),
-            "`{}` is over at once and cannot last {span:?}",
-            self.fault
-        );
+        assert!(self.fault.lasts(), "`{}` is over at once and cannot last {span:?}", self.fault);
         self.lasting = Some(span);
     }
 }
@@ -79,14 +75,7 @@ impl Plan {
 
     /// A fault that begins at the `nth` event (from 1) named `event`.
     pub fn on(&mut self, event: &str, nth: u64) -> Inject<'_> {
-        Inject::new(
-            self,
-            When::On {
-                event: event.into(),
-                nth,
-                delay: Duration::ZERO,
-            },
-        )
+        Inject::new(self, When::On { event: event.into(), nth, delay: Duration::ZERO })
     }
 
     /// Reads a plan.
@@ -104,11 +93,7 @@ impl fmt::Display for When {
             Self::At(time) => write!(f, "{time}"),
             Self::On { event, nth, delay } => {
                 write!(f, "on {event} #{nth}")?;
-                if delay.is_zero() {
-                    Ok(())
-                } else {
-                    write!(f, " +{}", Span(*delay))
-                }
+                if delay.is_zero() { Ok(()) } else { write!(f, " +{}", Span(*delay)) }
             }
         }
     }
@@ -143,15 +128,8 @@ mod tests {
     #[test]
     fn the_builder_writes_what_the_parser_reads() {
         let mut plan = Plan::default();
-        plan.at(ms(40_250))
-            .net()
-            .partition("trader", "bus")
-            .lasting(secs(12));
-        plan.on("order.sent", 3)
-            .after(ms(250))
-            .disk("ledger")
-            .full_after(117)
-            .lasting(secs(20));
+        plan.at(ms(40_250)).net().partition("trader", "bus").lasting(secs(12));
+        plan.on("order.sent", 3).after(ms(250)).disk("ledger").full_after(117).lasting(secs(20));
         plan.at(secs(1)).host("trader").kill();
         let text = "40.250s  net partition trader|bus  for 12s\n\
                     on order.sent #3 +250ms  disk full ledger after 117B  for 20s\n\
@@ -199,10 +177,7 @@ mod tests {
             Just(DiskFault::ShortReads),
             Just(DiskFault::ReadOnly),
             Just(DiskFault::LoseUnsynced),
-            (millis(), millis()).prop_map(|(a, b)| DiskFault::Slow {
-                least: a.min(b),
-                most: a.max(b)
-            }),
+            (millis(), millis()).prop_map(|(a, b)| DiskFault::Slow { least: a.min(b), most: a.max(b) }),
             (path, any::<u32>(), 1_u64..999).prop_map(|(path, at, len)| DiskFault::Corrupt {
                 path,
                 offset: at.into(),
@@ -220,10 +195,7 @@ mod tests {
             proptest::option::of(proptest::sample::select(Survival::ALL.to_vec()))
                 .prop_map(HostFault::PowerLoss),
             Just(HostFault::Pause),
-            (millis(), millis()).prop_map(|(a, b)| HostFault::Slow {
-                least: a.min(b),
-                most: a.max(b)
-            }),
+            (millis(), millis()).prop_map(|(a, b)| HostFault::Slow { least: a.min(b), most: a.max(b) }),
             (0_u64..=100).prop_map(|percent| HostFault::Memory { percent }),
         ]
     }

@@ -21,9 +21,7 @@ pub(crate) struct HostEnv {
 
 impl HostEnv {
     fn find(&self, name: &str) -> Result<&Arc<Host>, ProcessError> {
-        self.kernel
-            .host(name)
-            .ok_or_else(|| ProcessError::Unknown(name.into()))
+        self.kernel.host(name).ok_or_else(|| ProcessError::Unknown(name.into()))
     }
 }
 
@@ -35,10 +33,7 @@ impl Processes for HostEnv {
             return Err(ProcessError::AlreadyRunning(name.into()));
         }
         let (done, started) = oneshot::channel();
-        self.kernel.ask(Command::Start {
-            host: host.index,
-            done,
-        });
+        self.kernel.ask(Command::Start { host: host.index, done });
         // The driver answers every command; when it does not, the run is over.
         let _ = started.await;
         Ok(())
@@ -46,12 +41,7 @@ impl Processes for HostEnv {
 
     async fn stop(&self, name: &str) -> Result<(), ProcessError> {
         let host = self.find(name)?.clone();
-        let Some(mut ended) = host
-            .state()
-            .process
-            .as_ref()
-            .map(|process| process.stop.subscribe())
-        else {
+        let Some(mut ended) = host.state().process.as_ref().map(|process| process.stop.subscribe()) else {
             return Ok(());
         };
         self.kernel.ask(Command::Stop { host: host.index });
@@ -62,29 +52,17 @@ impl Processes for HostEnv {
 
     async fn kill(&self, name: &str) -> Result<(), ProcessError> {
         let (done, killed) = oneshot::channel();
-        self.kernel.ask(Command::Kill {
-            host: self.find(name)?.index,
-            done,
-        });
+        self.kernel.ask(Command::Kill { host: self.find(name)?.index, done });
         let _ = killed.await;
         Ok(())
     }
 
     fn state(&self, name: &str) -> Result<ProcessState, ProcessError> {
-        Ok(if self.find(name)?.runs() {
-            ProcessState::Running
-        } else {
-            ProcessState::Stopped
-        })
+        Ok(if self.find(name)?.runs() { ProcessState::Running } else { ProcessState::Stopped })
     }
 
     fn stop_requested(&self) -> BoxFuture<()> {
-        let stop = self
-            .host
-            .state()
-            .process
-            .as_ref()
-            .map(|process| process.stop.subscribe());
+        let stop = self.host.state().process.as_ref().map(|process| process.stop.subscribe());
         Box::pin(async move {
             let asked = match stop {
                 Some(mut stop) => stop.wait_for(|asked| *asked).await.is_ok(),

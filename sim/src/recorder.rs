@@ -108,9 +108,7 @@ impl Recorder {
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.inner
-            .lock()
-            .expect("a check panicked: it must return what it saw instead")
+        self.inner.lock().expect("a check panicked: it must return what it saw instead")
     }
 
     /// Starts the clock; call once, inside the runtime.
@@ -119,9 +117,7 @@ impl Recorder {
     }
 
     pub(crate) fn now(&self) -> SimTime {
-        self.start
-            .get()
-            .map_or(SimTime::ZERO, |start| SimTime::after(start.elapsed()))
+        self.start.get().map_or(SimTime::ZERO, |start| SimTime::after(start.elapsed()))
     }
 
     /// The moment of the runtime's clock that is this time of the run.
@@ -137,11 +133,7 @@ impl Recorder {
     }
 
     pub(crate) fn watch(&self, event: &str, nth: u64, entry: usize) {
-        self.inner().triggers.push(Trigger {
-            event: event.into(),
-            nth,
-            entry,
-        });
+        self.inner().triggers.push(Trigger { event: event.into(), nth, entry });
     }
 
     /// The plan entries whose event has occurred since the last call.
@@ -152,13 +144,7 @@ impl Recorder {
     /// An event that the code of a host has reported.
     pub(crate) fn service_event(&self, name: &'static str, kind: Kind, fields: Vec<(&'static str, Value)>) {
         let host = current_host().map_or(&self.world, |host| &self.names[host]);
-        self.record(Event {
-            at: self.now(),
-            host: host.clone(),
-            name,
-            kind,
-            fields,
-        });
+        self.record(Event { at: self.now(), host: host.clone(), name, kind, fields });
     }
 
     /// An event of the simulator's own.
@@ -169,13 +155,7 @@ impl Recorder {
         fields: Vec<(&'static str, Value)>,
     ) {
         let host = host.unwrap_or(&self.world).clone();
-        self.record(Event {
-            at: self.now(),
-            host,
-            name,
-            kind: Kind::Engine,
-            fields,
-        });
+        self.record(Event { at: self.now(), host, name, kind: Kind::Engine, fields });
     }
 
     fn record(&self, event: Event) {
@@ -205,18 +185,8 @@ impl Recorder {
         let mut inner = self.inner();
         inner.fold(at, host, numbers, digest);
         if self.recording == Recording::Everything && inner.verdict.is_none() {
-            let fields = vec![
-                ("a", numbers[0].into()),
-                ("b", numbers[1].into()),
-                ("content", digest.into()),
-            ];
-            inner.events.push(Event {
-                at,
-                host: host.clone(),
-                name,
-                kind: Kind::Engine,
-                fields,
-            });
+            let fields = vec![("a", numbers[0].into()), ("b", numbers[1].into()), ("content", digest.into())];
+            inner.events.push(Event { at, host: host.clone(), name, kind: Kind::Engine, fields });
         }
     }
 
@@ -256,12 +226,8 @@ impl Recorder {
             && let Some(late) = inner.checks.overdue(since_healing)
         {
             let (invariant, seen) = (late.words.clone(), late.seen.clone());
-            inner.verdict = Some(Verdict::Violated(Box::new(Violation {
-                invariant,
-                at: now,
-                event: None,
-                seen,
-            })));
+            inner.verdict =
+                Some(Verdict::Violated(Box::new(Violation { invariant, at: now, event: None, seen })));
         }
         inner.verdict.is_some() || inner.checks.all_satisfied()
     }
@@ -283,8 +249,7 @@ impl Recorder {
 impl Inner {
     fn fold(&mut self, at: SimTime, host: &str, numbers: [u64; 2], digest: u64) {
         self.scratch.clear();
-        self.scratch
-            .extend_from_slice(&(at.elapsed().as_nanos() as u64).to_le_bytes());
+        self.scratch.extend_from_slice(&(at.elapsed().as_nanos() as u64).to_le_bytes());
         self.scratch.extend_from_slice(&numbers[0].to_le_bytes());
         self.scratch.extend_from_slice(&numbers[1].to_le_bytes());
         self.scratch.extend_from_slice(&digest.to_le_bytes());
@@ -294,8 +259,7 @@ impl Inner {
 
     fn digest(&mut self, event: &Event) {
         self.scratch.clear();
-        self.scratch
-            .extend_from_slice(&(event.at.elapsed().as_nanos() as u64).to_le_bytes());
+        self.scratch.extend_from_slice(&(event.at.elapsed().as_nanos() as u64).to_le_bytes());
         for text in [&*event.host, event.name] {
             self.scratch.extend_from_slice(text.as_bytes());
             self.scratch.push(0);
@@ -325,19 +289,10 @@ impl Inner {
     }
 
     fn check(&mut self, now: SimTime) {
-        let view = View {
-            now,
-            events: &self.events,
-            exhibits: &self.exhibits,
-        };
+        let view = View { now, events: &self.events, exhibits: &self.exhibits };
         if let Some((invariant, seen)) = self.checks.observe(&view) {
             let event = self.events.last().cloned();
-            self.verdict = Some(Verdict::Violated(Box::new(Violation {
-                invariant,
-                at: now,
-                event,
-                seen,
-            })));
+            self.verdict = Some(Verdict::Violated(Box::new(Violation { invariant, at: now, event, seen })));
         }
     }
 
@@ -346,27 +301,17 @@ impl Inner {
         if self.looked.replace(self.events.len()) == Some(self.events.len()) {
             return;
         }
-        let view = View {
-            now,
-            events: &self.events,
-            exhibits: &self.exhibits,
-        };
+        let view = View { now, events: &self.events, exhibits: &self.exhibits };
         self.checks.look(&view);
     }
 
     fn final_verdict(&self) -> Verdict {
         let bitten = |name: &String| {
-            self.bitten.iter().any(|entry| {
-                self.faults
-                    .get(*entry)
-                    .is_some_and(|fault| fault.starts_with(name.as_str()))
-            })
+            self.bitten
+                .iter()
+                .any(|entry| self.faults.get(*entry).is_some_and(|fault| fault.starts_with(name.as_str())))
         };
-        let idle = self
-            .faults
-            .iter()
-            .enumerate()
-            .filter(|(entry, _)| !self.bitten.contains(entry));
+        let idle = self.faults.iter().enumerate().filter(|(entry, _)| !self.bitten.contains(entry));
         let mut missing: Vec<String> = idle.map(|(_, fault)| format!("an effect of `{fault}`")).collect();
         let unreached = self
             .checks
@@ -374,10 +319,6 @@ impl Inner {
             .iter()
             .filter(|name| !self.counts.contains_key(name.as_str()) && !bitten(name));
         missing.extend(unreached.cloned());
-        if missing.is_empty() {
-            Verdict::Held
-        } else {
-            Verdict::Vacuous { missing }
-        }
+        if missing.is_empty() { Verdict::Held } else { Verdict::Vacuous { missing } }
     }
 }

@@ -104,14 +104,8 @@ pub fn run(case: &Case, seed: u64, options: &Options) -> Result<Outcome, Unknown
 
     let started = Instant::now();
     let (send, receive) = mpsc::channel();
-    let simulation = Simulation {
-        case: case.clone(),
-        seed,
-        plan: plan.clone(),
-        checks,
-        world,
-        options: options.clone(),
-    };
+    let simulation =
+        Simulation { case: case.clone(), seed, plan: plan.clone(), checks, world, options: options.clone() };
     let thread = thread::Builder::new()
         .name(format!("{} seed {seed}", case.name))
         .stack_size(8 << 20)
@@ -133,16 +127,7 @@ pub fn run(case: &Case, seed: u64, options: &Options) -> Result<Outcome, Unknown
             (Verdict::Stalled { reason }, 0, Vec::new(), Duration::ZERO)
         }
     };
-    Ok(Outcome {
-        case: case.name,
-        seed,
-        plan,
-        verdict,
-        hash,
-        events,
-        simulated,
-        wall: started.elapsed(),
-    })
+    Ok(Outcome { case: case.name, seed, plan, verdict, hash, events, simulated, wall: started.elapsed() })
 }
 
 /// Runs a case twice with a seed; the outcome of the first, or [`Verdict::Diverged`] with the first difference.
@@ -155,19 +140,13 @@ pub fn run_twice(case: &Case, seed: u64, options: &Options) -> Result<Outcome, U
     if first.hash == second.hash {
         return Ok(first);
     }
-    let everything = Options {
-        recording: Recording::Everything,
-        ..options.clone()
-    };
+    let everything = Options { recording: Recording::Everything, ..options.clone() };
     let (one, other) = (run(case, seed, &everything)?, run(case, seed, &everything)?);
     let end = || "the end of the run".to_string();
     let differing = one.events.iter().zip(&other.events).position(|(a, b)| a != b);
     let at = differing.unwrap_or_else(|| one.events.len().min(other.events.len()));
     let told = |outcome: &Outcome| outcome.events.get(at).map_or_else(end, json_line);
-    let verdict = Verdict::Diverged {
-        first: told(&one),
-        second: told(&other),
-    };
+    let verdict = Verdict::Diverged { first: told(&one), second: told(&other) };
     Ok(Outcome { verdict, ..first })
 }
 
@@ -175,11 +154,7 @@ fn fits(plan: &Plan, world: &World) -> Result<(), UnknownHost> {
     let known: Vec<&str> = world.hosts.iter().map(|(name, _)| &**name).collect();
     for entry in &plan.entries {
         if let Some(host) = entry.fault.hosts().into_iter().find(|host| !known.contains(host)) {
-            return Err(UnknownHost {
-                entry: entry.to_string(),
-                host: host.into(),
-                known: known.join(", "),
-            });
+            return Err(UnknownHost { entry: entry.to_string(), host: host.into(), known: known.join(", ") });
         }
     }
     Ok(())
@@ -197,14 +172,7 @@ struct Simulation {
 
 impl Simulation {
     fn run(self) -> (Verdict, u64, Vec<Event>, Duration) {
-        let Self {
-            case,
-            seed,
-            plan,
-            checks,
-            world,
-            options,
-        } = self;
+        let Self { case, seed, plan, checks, world, options } = self;
         let names: Vec<Arc<str>> = world.hosts.iter().map(|(name, _)| name.clone()).collect();
         let signal = Arc::new(Signal::default());
         let recorder = Recorder::new(names.clone(), options.recording, signal.clone());
@@ -213,10 +181,7 @@ impl Simulation {
         // The stack counts calls, not time, until it sends again: never.
         let mut stack = turmoil_net::Net::with_config(KernelConfig::default().retx_threshold(u32::MAX));
         let mut hosts = Vec::new();
-        let mut exhibits = Exhibits {
-            published: world.published,
-            ..Exhibits::default()
-        };
+        let mut exhibits = Exhibits { published: world.published, ..Exhibits::default() };
         for (index, (name, boot)) in world.hosts.into_iter().enumerate() {
             let ip = crate::net::address(index);
             let disk = SimDisk::new(name.clone(), draws.clone(), recorder.clone());
@@ -233,17 +198,11 @@ impl Simulation {
                 state: Mutex::new(HostState::new()),
             }));
         }
-        let nodes = hosts.iter().map(|host| crate::net::Node {
-            name: host.name.clone(),
-            powered: true,
-            boots: 0,
-        });
+        let nodes =
+            hosts.iter().map(|host| crate::net::Node { name: host.name.clone(), powered: true, boots: 0 });
         let links = world.links;
         let profile = move |from: &str, to: &str| {
-            links
-                .get(&(from.to_string(), to.to_string()))
-                .copied()
-                .unwrap_or_default()
+            links.get(&(from.to_string(), to.to_string())).copied().unwrap_or_default()
         };
         let fabric = Fabric::new(seed, nodes.collect(), recorder.clone(), Box::new(profile));
         let faults = plan.entries.iter().map(|entry| entry.fault.to_string()).collect();

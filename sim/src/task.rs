@@ -38,10 +38,7 @@ pub(crate) struct HostTasks {
 }
 
 impl Tasks for HostTasks {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the engine is what gives tasks to hosts"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "the engine is what gives tasks to hosts")]
     fn spawn(&self, name: &'static str, future: BoxFuture<()>) -> Task {
         let slot = Arc::new(TaskSlot(Mutex::new(Some(future))));
         let id = {
@@ -57,14 +54,8 @@ impl Tasks for HostTasks {
         if id.is_none() {
             slot.discard();
         }
-        let task = HostTask {
-            kernel: self.kernel.clone(),
-            host: self.host.clone(),
-            name,
-            id,
-            slot,
-            delay: None,
-        };
+        let task =
+            HostTask { kernel: self.kernel.clone(), host: self.host.clone(), name, id, slot, delay: None };
         Task::new(tokio::spawn(task))
     }
 }
@@ -125,11 +116,7 @@ impl HostTask {
             return;
         };
         // A later process of the host has tasks of the same numbers.
-        if process
-            .tasks
-            .get(&id)
-            .is_some_and(|slot| Arc::ptr_eq(slot, &self.slot))
-        {
+        if process.tasks.get(&id).is_some_and(|slot| Arc::ptr_eq(slot, &self.slot)) {
             process.tasks.remove(&id);
         }
     }
@@ -176,9 +163,7 @@ impl Future for HostTask {
             Err(panic) => {
                 let message = panic_message(&*panic);
                 let (host, task) = (this.host.name.to_string(), this.name.to_string());
-                this.kernel
-                    .recorder
-                    .conclude(Verdict::Panicked { host, task, message });
+                this.kernel.recorder.conclude(Verdict::Panicked { host, task, message });
                 Poll::Ready(())
             }
         }
@@ -195,10 +180,9 @@ pub(crate) fn capture_panics() {
     HOOK.call_once(|| {
         let usual = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| match current_host() {
-            Some(_) => LAST_PANIC.set(
-                info.location()
-                    .map(|place| format!("{}:{}", place.file(), place.line())),
-            ),
+            Some(_) => {
+                LAST_PANIC.set(info.location().map(|place| format!("{}:{}", place.file(), place.line())))
+            }
             None => usual(info),
         }));
     });

@@ -113,16 +113,7 @@ mod tests {
 
     #[test]
     fn a_span_is_read_back_as_it_is_written() {
-        for span in [
-            ms(0),
-            ms(1),
-            ms(250),
-            secs(12),
-            secs(90),
-            mins(10),
-            secs(86_400),
-            ms(86_400_001),
-        ] {
+        for span in [ms(0), ms(1), ms(250), secs(12), secs(90), mins(10), secs(86_400), ms(86_400_001)] {
             assert_eq!(parse_span(&Span(span).to_string()), Some(span), "{}", Span(span));
             assert_eq!(parse_span(&SimTime::after(span).to_string()), Some(span));
         }
@@ -131,18 +122,9 @@ mod tests {
 
     #[test]
     fn what_is_no_span_is_refused() {
-        for text in [
-            "",
-            "12",
-            "s",
-            "-1s",
-            "1.s",
-            "1.0005ms",
-            "1.2.3s",
-            "9999999999999999999999s",
-            "5 s",
-            "5d",
-        ] {
+        for text in
+            ["", "12", "s", "-1s", "1.s", "1.0005ms", "1.2.3s", "9999999999999999999999s", "5 s", "5d"]
+        {
             assert_eq!(parse_span(text), None, "{text:?}");
         }
     }

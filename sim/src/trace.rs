@@ -84,10 +84,7 @@ pub struct Event {
 impl Event {
     /// The value of a field.
     pub fn get(&self, field: &str) -> Option<&Value> {
-        self.fields
-            .iter()
-            .find(|(name, _)| *name == field)
-            .map(|(_, value)| value)
+        self.fields.iter().find(|(name, _)| *name == field).map(|(_, value)| value)
     }
 
     /// The text of a field; `None` when it is missing or not text.

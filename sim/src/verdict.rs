@@ -76,11 +76,7 @@ impl fmt::Display for Verdict {
         match self {
             Self::Held => f.write_str("held"),
             Self::Violated(violation) => {
-                write!(
-                    f,
-                    "violated at {}: {} – {}",
-                    violation.at, violation.invariant, violation.seen
-                )
+                write!(f, "violated at {}: {} – {}", violation.at, violation.invariant, violation.seen)
             }
             Self::Vacuous { missing } => write!(f, "vacuous: never happened: {}", missing.join("; ")),
             Self::Diverged { first, second } => write!(f, "diverged: `{first}` against `{second}`"),

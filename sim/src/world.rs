@@ -21,12 +21,7 @@ pub struct World {
 
 impl World {
     pub(crate) fn new(seed: u64) -> Self {
-        Self {
-            seed,
-            hosts: Vec::new(),
-            links: BTreeMap::new(),
-            published: BTreeMap::new(),
-        }
+        Self { seed, hosts: Vec::new(), links: BTreeMap::new(), published: BTreeMap::new() }
     }
 
     /// The run's seed.
@@ -48,12 +43,8 @@ impl World {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        assert!(
-            self.hosts.iter().all(|(taken, _)| **taken != *name),
-            "two hosts are called {name:?}"
-        );
-        self.hosts
-            .push((name.into(), Arc::new(move |env| Box::pin(boot(env)))));
+        assert!(self.hosts.iter().all(|(taken, _)| **taken != *name), "two hosts are called {name:?}");
+        self.hosts.push((name.into(), Arc::new(move |env| Box::pin(boot(env)))));
         self
     }
 
@@ -61,8 +52,7 @@ impl World {
     /// to 5 ms.
     pub fn link(&mut self, a: &str, b: &str, least: Duration, most: Duration) -> &mut Self {
         for pair in [(a, b), (b, a)] {
-            self.links
-                .insert((pair.0.into(), pair.1.into()), LinkProfile { least, most });
+            self.links.insert((pair.0.into(), pair.1.into()), LinkProfile { least, most });
         }
         self
     }

@@ -30,11 +30,17 @@ fn a_wrong_call_gets_one_line_that_says_what_would_be_right() {
     assert_eq!(complaint(&["run", "calm_dya"]), unknown);
     let seeds = "a number of seeds is a whole number from 1 to 10000000";
     for absurd in ["-1", "0", "1e9", "99999999999999999999999", "ten", ""] {
-        assert_eq!(complaint(&["run", "--seeds", absurd]), format!("invalid value '{absurd}' for '--seeds <N>': {seeds}"));
+        assert_eq!(
+            complaint(&["run", "--seeds", absurd]),
+            format!("invalid value '{absurd}' for '--seeds <N>': {seeds}")
+        );
     }
     let jobs = "a number of jobs is a whole number from 1 to 1024";
     for absurd in ["-1", "0", "1000000"] {
-        assert_eq!(complaint(&["run", "--jobs", absurd]), format!("invalid value '{absurd}' for '--jobs <J>': {jobs}"));
+        assert_eq!(
+            complaint(&["run", "--jobs", absurd]),
+            format!("invalid value '{absurd}' for '--jobs <J>': {jobs}")
+        );
     }
     let seed = "a seed is a whole number from 0 to 18446744073709551615";
     for absurd in ["-1", "18446744073709551616", "1.5"] {
@@ -59,7 +65,10 @@ fn a_malformed_plan_is_refused_with_file_line_and_what_was_expected() {
     let kinds = "kill, restart, stop, power-loss, pause, slow or memory";
     assert_eq!(told, format!("{file}: line 3: expected {kinds}, found `explode`"));
     let told = replay(b"1s  host kill nobody\n");
-    assert!(told.starts_with("`1.000s  host kill nobody`: no host is called \"nobody\"; there are broker, bus,"), "{told}");
+    assert!(
+        told.starts_with("`1.000s  host kill nobody`: no host is called \"nobody\"; there are broker, bus,"),
+        "{told}"
+    );
     assert!(replay(b"\xff\xfe").starts_with(&format!("{file}: ")), "a file that is no text");
     let missing = complaint(&["replay", "calm_day", "--seed", "1", "--plan", "/nowhere/at.all"]);
     assert!(missing.starts_with("/nowhere/at.all: No such file"), "{missing}");
@@ -67,7 +76,10 @@ fn a_malformed_plan_is_refused_with_file_line_and_what_was_expected() {
 
 #[test]
 fn a_report_that_cannot_be_written_is_refused_before_anything_runs() {
-    assert!(complaint(&["run", "--json", "/nowhere/report.json"]).starts_with("cannot write /nowhere/report.json: No such file"));
+    assert!(
+        complaint(&["run", "--json", "/nowhere/report.json"])
+            .starts_with("cannot write /nowhere/report.json: No such file")
+    );
     let directory = tempfile::tempdir().expect("room for a file");
     let told = complaint(&["run", "--json", directory.path().to_str().expect("a path of text")]);
     assert!(told.ends_with("it is a directory"), "{told}");
@@ -78,12 +90,29 @@ fn a_sweep_prints_a_table_and_writes_a_report() {
     let directory = tempfile::tempdir().expect("room for a file");
     let path = directory.path().join("report.json");
     let report = path.to_str().expect("a path of text");
-    let output = tradewind(&["run", "disk_full_ledger_write", "--seeds", "3", "--from", "40", "--jobs", "2", "--json", report]);
+    let output = tradewind(&[
+        "run",
+        "disk_full_ledger_write",
+        "--seeds",
+        "3",
+        "--from",
+        "40",
+        "--jobs",
+        "2",
+        "--json",
+        report,
+    ]);
     assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
-    assert!(stdout(&output).contains("disk_full_ledger_write        3        3        0"), "{}", stdout(&output));
+    assert!(
+        stdout(&output).contains("disk_full_ledger_write        3        3        0"),
+        "{}",
+        stdout(&output)
+    );
     assert!(stdout(&output).trim_end().ends_with("all 3 runs held"));
-    let report: serde_json::Value = serde_json::from_slice(&fs::read(&path).expect("a report")).expect("JSON");
-    let seeds: Vec<&serde_json::Value> = report["results"].as_array().expect("results").iter().map(|r| &r["seed"]).collect();
+    let report: serde_json::Value =
+        serde_json::from_slice(&fs::read(&path).expect("a report")).expect("JSON");
+    let seeds: Vec<&serde_json::Value> =
+        report["results"].as_array().expect("results").iter().map(|r| &r["seed"]).collect();
     assert_eq!(seeds, [40, 41, 42]);
     assert_eq!(fs::read_dir(directory.path()).expect("a directory").count(), 1, "no draft is left behind");
 }
@@ -99,7 +128,9 @@ fn a_replay_tells_the_same_story_twice_and_a_failure_fits_on_a_screen() {
     };
     let story = replay();
     assert_eq!(story, replay());
-    for step in ["fault.begins", "intent.refused", "intent.in_outbox", "broker.order_filled", "outbox.drained"] {
+    for step in
+        ["fault.begins", "intent.refused", "intent.in_outbox", "broker.order_filled", "outbox.drained"]
+    {
         assert!(story.contains(step), "{step} is part of the story");
     }
 
@@ -110,7 +141,14 @@ fn a_replay_tells_the_same_story_twice_and_a_failure_fits_on_a_screen() {
     let output = tradewind(&["replay", "calm_day", "--seed", "1", "--plan", plan]);
     assert_eq!(output.status.code(), Some(1));
     let screen = stdout(&output);
-    for part in ["FAILED   calm_day seed 1", "broken   ", "seen     ", "20.000s  host kill ledger", "last events\n", "\n > "] {
+    for part in [
+        "FAILED   calm_day seed 1",
+        "broken   ",
+        "seen     ",
+        "20.000s  host kill ledger",
+        "last events\n",
+        "\n > ",
+    ] {
         assert!(screen.contains(part), "{part:?} is missing:\n{screen}");
     }
     assert!(screen.contains(&format!("replay   cargo sim replay calm_day --seed 1 --plan {plan} --trace")));
@@ -123,6 +161,9 @@ fn the_list_names_every_scenario_with_its_default_number_of_seeds() {
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines.len(), scenarios::ALL.len());
     for (line, scenario) in lines.iter().zip(scenarios::ALL) {
-        assert!(line.starts_with(scenario.name) && line.contains(&format!("{} seeds", scenario.cost.seeds())), "{line}");
+        assert!(
+            line.starts_with(scenario.name) && line.contains(&format!("{} seeds", scenario.cost.seeds())),
+            "{line}"
+        );
     }
 }

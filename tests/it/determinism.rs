@@ -30,7 +30,8 @@ fn in_another_process() -> Hashes {
     let directory = tempfile::tempdir().expect("room for a file");
     let report = directory.path().join("hashes.json");
     let seeds = SEEDS.to_string();
-    let run = Command::new(tests::tradewind()).args(["run", "--seeds", &seeds, "--json"]).arg(&report).output();
+    let run =
+        Command::new(tests::tradewind()).args(["run", "--seeds", &seeds, "--json"]).arg(&report).output();
     let run = run.expect("tradewind runs");
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stdout));
     let report: Value = serde_json::from_slice(&std::fs::read(&report).expect("a report")).expect("JSON");

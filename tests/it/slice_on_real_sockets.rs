@@ -48,9 +48,7 @@ fn an_exit_is_executed_while_the_ledger_is_down_and_booked_when_it_is_back() {
     assert_eq!(system.status(&exit), None, "the ledger is down");
 
     system.start_ledger();
-    system.wait("the exit in the ledger", || {
-        system.status(&exit).as_deref() == Some("FILLED")
-    });
+    system.wait("the exit in the ledger", || system.status(&exit).as_deref() == Some("FILLED"));
     system.wait("every fill in the ledger", || system.ledger_has_every_fill());
     system.assert_every_order_has_an_intent();
 }
@@ -62,24 +60,16 @@ fn an_exit_that_only_the_outbox_knows_outlives_the_trader() {
         !system.exchange.journal().fills().is_empty() && system.ledger_has_every_fill()
     });
     system.processes.remove("ledger").unwrap().kill();
-    system.wait("an executed exit", || {
-        system.exchange.journal().position("BTCUSDT").is_zero()
-    });
+    system.wait("an executed exit", || system.exchange.journal().position("BTCUSDT").is_zero());
     let exit = system.received(true).into_iter().next().unwrap();
     system.processes.remove("trader").unwrap().kill();
     system.start_trader();
     assert_eq!(system.status(&exit), None, "the ledger is down");
 
     system.start_ledger();
-    system.wait("the exit in the ledger", || {
-        system.status(&exit).as_deref() == Some("FILLED")
-    });
+    system.wait("the exit in the ledger", || system.status(&exit).as_deref() == Some("FILLED"));
     system.wait("every fill in the ledger", || system.ledger_has_every_fill());
-    assert_eq!(
-        system.received(true).iter().filter(|id| **id == exit).count(),
-        1,
-        "it was sent once"
-    );
+    assert_eq!(system.received(true).iter().filter(|id| **id == exit).count(), 1, "it was sent once");
 }
 
 #[test]
@@ -91,19 +81,14 @@ fn a_trader_that_was_killed_resolves_its_orders_and_repeats_none() {
         system.start_trader();
     }
     let fills = system.exchange.journal().fills().len();
-    system.wait("another order", || {
-        system.exchange.journal().fills().len() > fills
-    });
+    system.wait("another order", || system.exchange.journal().fills().len() > fills);
     system.wait("every fill in the ledger", || system.ledger_has_every_fill());
     system.assert_every_order_has_an_intent();
 
     let mut accepted = BTreeSet::new();
     for record in system.exchange.journal().records().iter() {
         if let Event::OrderAccepted { client_order_id, .. } = &record.event {
-            assert!(
-                accepted.insert(client_order_id.clone()),
-                "{client_order_id} was accepted twice"
-            );
+            assert!(accepted.insert(client_order_id.clone()), "{client_order_id} was accepted twice");
         }
     }
 }
@@ -128,19 +113,10 @@ impl Process {
 impl System {
     /// Starts all processes; ares leaves `hold` market trades of 10 ms after it entered.
     fn start(hold: u64) -> Self {
-        let tape = Tape::Synthetic(Synthetic {
-            mean_interval: Duration::from_millis(10),
-            ..Synthetic::default()
-        });
-        let symbols = vec![SymbolConfig {
-            tape,
-            ..SymbolConfig::default()
-        }];
-        let exchange = Exchange::new(broker::Config {
-            port: 0,
-            symbols,
-            ..broker::Config::default()
-        });
+        let tape =
+            Tape::Synthetic(Synthetic { mean_interval: Duration::from_millis(10), ..Synthetic::default() });
+        let symbols = vec![SymbolConfig { tape, ..SymbolConfig::default() }];
+        let exchange = Exchange::new(broker::Config { port: 0, symbols, ..broker::Config::default() });
         let mut system = Self {
             directory: tempfile::tempdir().unwrap(),
             exchange,
@@ -149,15 +125,8 @@ impl System {
             hold,
         };
         system.serve("bus", |env, port| async move {
-            let server = bus::Server::bind(
-                env,
-                bus::Config {
-                    port: 0,
-                    ..bus::Config::default()
-                },
-            )
-            .await
-            .unwrap();
+            let server =
+                bus::Server::bind(env, bus::Config { port: 0, ..bus::Config::default() }).await.unwrap();
             port.send(server.port()).unwrap();
             server.run().await;
         });
@@ -169,21 +138,8 @@ impl System {
         });
         system.start_ledger();
         system.start_trader();
-        let rule = Rule {
-            cadence: 50,
-            lookback: 5,
-            hold,
-            ..AresConfig::default().rule
-        };
-        system.run("ares", move |env| {
-            ares::run(
-                env,
-                AresConfig {
-                    rule,
-                    ..AresConfig::default()
-                },
-            )
-        });
+        let rule = Rule { cadence: 50, lookback: 5, hold, ..AresConfig::default().rule };
+        system.run("ares", move |env| ares::run(env, AresConfig { rule, ..AresConfig::default() }));
         system.run("feeder", |env| feeder::run(env, FeederConfig::default()));
         system
     }
@@ -191,10 +147,7 @@ impl System {
     fn start_ledger(&mut self) {
         let port = self.hosts.get("ledger").map_or(0, |(_, port)| *port);
         self.serve("ledger", move |env, tell| async move {
-            let config = ledger::Config {
-                port,
-                ..ledger::Config::default()
-            };
+            let config = ledger::Config { port, ..ledger::Config::default() };
             let server = ledger::Server::bind(env, config).await.unwrap();
             tell.send(server.port().unwrap()).unwrap();
             server.run().await.unwrap();
@@ -227,11 +180,8 @@ impl System {
             hosts: self.hosts.clone(),
             ..os::Config::default()
         };
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         runtime.block_on(async {
             let env = os::env(config).unwrap();
             env.spawn(name, process(env.clone()));
@@ -244,18 +194,11 @@ impl System {
     }
 
     fn wait(&self, what: &str, mut holds: impl FnMut() -> bool) {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .build()
-            .unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(async {
             let deadline = Instant::now() + PATIENCE;
             while !holds() {
-                assert!(
-                    Instant::now() < deadline,
-                    "waited in vain for {what}; hold {}",
-                    self.hold
-                );
+                assert!(Instant::now() < deadline, "waited in vain for {what}; hold {}", self.hold);
                 tokio::time::sleep(GLANCE).await;
             }
         });
@@ -268,9 +211,7 @@ impl System {
     }
 
     fn status(&self, client_order_id: &str) -> Option<String> {
-        self.ledger()
-            .find("order_intents", "client_order_id", client_order_id)?
-            .text("status")
+        self.ledger().find("order_intents", "client_order_id", client_order_id)?.text("status")
     }
 
     /// The client order ids of the orders that the exchange was asked for, exits or all.

@@ -42,7 +42,8 @@ fn every_file_of_the_catalogue_is_registered_in_alphabetical_order() {
 fn every_scenario_begins_with_its_four_header_lines() {
     for path in files(&root().join("scenarios/src/catalogue"), "rs") {
         let text = read(&path);
-        for header in ["//! SCENARIO      ", "//! EXPECTED      ", "//! FAILURE MODE  ", "//! SOURCE        "] {
+        for header in ["//! SCENARIO      ", "//! EXPECTED      ", "//! FAILURE MODE  ", "//! SOURCE        "]
+        {
             assert!(text.lines().any(|line| line.starts_with(header)), "{}: no {header:?}", path.display());
         }
     }

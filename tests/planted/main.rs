@@ -23,7 +23,8 @@ struct Planted {
 
 fn planted() -> Vec<Planted> {
     let directory = root().join("fixtures/planted");
-    let mut patches: Vec<PathBuf> = fs::read_dir(directory).expect("fixtures").map(|entry| entry.expect("an entry").path()).collect();
+    let mut patches: Vec<PathBuf> =
+        fs::read_dir(directory).expect("fixtures").map(|entry| entry.expect("an entry").path()).collect();
     patches.retain(|path| path.extension().is_some_and(|extension| extension == "patch"));
     patches.sort();
     patches.into_iter().map(Planted::read).collect()
@@ -36,28 +37,51 @@ impl Planted {
             let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
             line.unwrap_or_else(|| panic!("{}: no line `{name}: …`", patch.display())).to_string()
         };
-        Self { scenario: field("Scenario"), seeds: field("Seeds"), catcher: field("Catcher"), patch: patch.clone() }
+        Self {
+            scenario: field("Scenario"),
+            seeds: field("Seeds"),
+            catcher: field("Catcher"),
+            patch: patch.clone(),
+        }
     }
 
     /// Applies the patch, and takes it back whatever happens.
     fn grow(&self, copy: &Path) {
         let git = |args: &[&str]| {
-            let output = Command::new("git").args(args).arg(&self.patch).current_dir(copy).output().expect("git runs");
-            assert!(output.status.success(), "{}: {}", self.patch.display(), String::from_utf8_lossy(&output.stderr));
+            let output =
+                Command::new("git").args(args).arg(&self.patch).current_dir(copy).output().expect("git runs");
+            assert!(
+                output.status.success(),
+                "{}: {}",
+                self.patch.display(),
+                String::from_utf8_lossy(&output.stderr)
+            );
         };
         git(&["apply"]);
         let run = tradewind(copy, &["run", &self.scenario, "--seeds", &self.seeds]);
         git(&["apply", "--reverse"]);
         let screen = String::from_utf8_lossy(&run.stdout).into_owned();
-        assert_eq!(run.status.code(), Some(1), "{} was not caught:\n{screen}{}", self.patch.display(), String::from_utf8_lossy(&run.stderr));
+        assert_eq!(
+            run.status.code(),
+            Some(1),
+            "{} was not caught:\n{screen}{}",
+            self.patch.display(),
+            String::from_utf8_lossy(&run.stderr)
+        );
         let told: Vec<&str> = screen.lines().filter_map(|line| line.strip_prefix("broken   ")).collect();
-        assert!(!told.is_empty() && told.iter().all(|words| *words == self.catcher), "{self:?} was caught by {told:?}");
+        assert!(
+            !told.is_empty() && told.iter().all(|words| *words == self.catcher),
+            "{self:?} was caught by {told:?}"
+        );
     }
 }
 
 /// A copy of everything that git knows of, with changes that are not committed.
 fn copy_of_the_workspace(into: &Path) {
-    let list = Command::new("git").args(["ls-files", "--cached", "--others", "--exclude-standard"]).current_dir(root()).output();
+    let list = Command::new("git")
+        .args(["ls-files", "--cached", "--others", "--exclude-standard"])
+        .current_dir(root())
+        .output();
     let list = String::from_utf8(list.expect("git runs").stdout).expect("paths of text");
     for file in list.lines().filter(|file| root().join(file).is_file()) {
         let target = into.join(file);
@@ -70,7 +94,11 @@ fn copy_of_the_workspace(into: &Path) {
 fn tradewind(copy: &Path, args: &[&str]) -> Output {
     let target = root().join("target/planted");
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["run", "--quiet", "--package", "scenarios", "--bin", "tradewind", "--target-dir"]).arg(target).arg("--").args(args);
+    cargo
+        .args(["run", "--quiet", "--package", "scenarios", "--bin", "tradewind", "--target-dir"])
+        .arg(target)
+        .arg("--")
+        .args(args);
     cargo.current_dir(copy).output().expect("cargo runs")
 }
 
@@ -86,6 +114,11 @@ fn every_planted_bug_is_caught_by_the_check_it_names() {
     // The copy is healthy again: what was caught were the bugs, not the copying.
     for bug in &bugs {
         let run = tradewind(directory.path(), &["run", &bug.scenario, "--seeds", "2"]);
-        assert!(run.status.success(), "{} fails without a bug:\n{}", bug.scenario, String::from_utf8_lossy(&run.stdout));
+        assert!(
+            run.status.success(),
+            "{} fails without a bug:\n{}",
+            bug.scenario,
+            String::from_utf8_lossy(&run.stdout)
+        );
     }
 }

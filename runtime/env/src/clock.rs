@@ -38,12 +38,7 @@ impl WallTime {
 
 impl fmt::Display for WallTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}.{:06}",
-            self.0.div_euclid(1_000_000),
-            self.0.rem_euclid(1_000_000)
-        )
+        write!(f, "{}.{:06}", self.0.div_euclid(1_000_000), self.0.rem_euclid(1_000_000))
     }
 }
 

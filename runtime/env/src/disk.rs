@@ -68,7 +68,10 @@ pub trait Disk: Send + Sync {
 }
 
 /// An open file.
-#[expect(clippy::len_without_is_empty, reason = "a length that can fail is asked for where it matters, not for emptiness")]
+#[expect(
+    clippy::len_without_is_empty,
+    reason = "a length that can fail is asked for where it matters, not for emptiness"
+)]
 #[async_trait]
 pub trait File: Send + Sync {
     /// Reads at `offset`; fewer bytes than asked is legal, 0 is the end of the file.

@@ -41,10 +41,7 @@ pub struct Config {
 pub fn env(config: Config) -> io::Result<Env> {
     std::fs::create_dir_all(&config.data_dir)?;
     Ok(Env {
-        net: Arc::new(net::OsNet {
-            listen_ip: config.listen_ip,
-            hosts: config.hosts,
-        }),
+        net: Arc::new(net::OsNet { listen_ip: config.listen_ip, hosts: config.hosts }),
         disk: Arc::new(disk::OsDisk::new(config.data_dir)),
         clock: Arc::new(OsClock),
         entropy: Arc::new(OsEntropy),
@@ -93,20 +90,16 @@ impl Resources for OsResources {
     fn memory(&self) -> io::Result<Memory> {
         let statm = std::fs::read_to_string("/proc/self/statm")?;
         let meminfo = std::fs::read_to_string("/proc/meminfo")?;
-        let pages = statm
-            .split_whitespace()
-            .nth(1)
-            .and_then(|word| word.parse::<u64>().ok());
+        let pages = statm.split_whitespace().nth(1).and_then(|word| word.parse::<u64>().ok());
         let kilobytes = meminfo
             .lines()
             .find_map(|line| line.strip_prefix("MemTotal:"))
             .and_then(|rest| rest.split_whitespace().next())
             .and_then(|word| word.parse::<u64>().ok());
         match (pages, kilobytes) {
-            (Some(pages), Some(kilobytes)) => Ok(Memory {
-                used: pages * rustix::param::page_size() as u64,
-                limit: kilobytes * 1024,
-            }),
+            (Some(pages), Some(kilobytes)) => {
+                Ok(Memory { used: pages * rustix::param::page_size() as u64, limit: kilobytes * 1024 })
+            }
             _ => Err(io::Error::new(
                 io::ErrorKind::InvalidData,
                 "/proc/self/statm or /proc/meminfo is not as in proc(5)",

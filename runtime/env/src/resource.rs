@@ -14,9 +14,7 @@ pub struct Memory {
 impl Memory {
     /// Use in whole percent of the limit, rounded down; 100 when there is no room at all.
     pub fn percent(self) -> u64 {
-        (self.used.saturating_mul(100))
-            .checked_div(self.limit)
-            .unwrap_or(100)
+        (self.used.saturating_mul(100)).checked_div(self.limit).unwrap_or(100)
     }
 }
 

@@ -23,12 +23,7 @@ pub struct Backoff {
 impl Backoff {
     /// Delays from `first` to `cap`, doubling. `site` names the random decision.
     pub const fn new(site: &'static str, first: Duration, cap: Duration) -> Self {
-        Self {
-            site,
-            first,
-            cap,
-            next: first,
-        }
+        Self { site, first, cap, next: first }
     }
 
     /// Delays for reconnecting to a peer: 100 ms to 5 s.

@@ -58,26 +58,15 @@ enum Security {
 impl Broker {
     /// A client for the endpoints that need no account.
     pub fn public(env: Env) -> Self {
-        Self {
-            http: Http::new(env.clone()),
-            env,
-            account: None,
-        }
+        Self { http: Http::new(env.clone()), env, account: None }
     }
 
     /// A client of an account.
     pub fn new(env: Env, credentials: Credentials) -> Self {
         let mac =
             Hmac::new_from_slice(credentials.secret.as_bytes()).expect("HMAC takes a key of any length");
-        let account = Account {
-            api_key: credentials.api_key,
-            mac,
-        };
-        Self {
-            http: Http::new(env.clone()),
-            env,
-            account: Some(Arc::new(account)),
-        }
+        let account = Account { api_key: credentials.api_key, mac };
+        Self { http: Http::new(env.clone()), env, account: Some(Arc::new(account)) }
     }
 
     /// Places a market order ("New Order"). The answer only acknowledges; executions are reported by the user stream.
@@ -94,15 +83,12 @@ impl Broker {
             query.pair("reduceOnly", "true");
         }
         query.pair("newClientOrderId", intent.client_order_id.as_str());
-        let answer = self
-            .request(Method::POST, "/fapi/v1/order", query, Security::Signed)
-            .await;
+        let answer = self.request(Method::POST, "/fapi/v1/order", query, Security::Signed).await;
         match answer {
             // Of two orders with one name the first is an earlier attempt of ours: it arrived.
-            Err(BrokerError::Rejected {
-                code: Refusal::DUPLICATE_CLIENT_ORDER_ID,
-                msg,
-            }) => Err(BrokerError::Unknown(msg)),
+            Err(BrokerError::Rejected { code: Refusal::DUPLICATE_CLIENT_ORDER_ID, msg }) => {
+                Err(BrokerError::Unknown(msg))
+            }
             answer => OrderAnswer::read(&answer?),
         }
     }
@@ -115,14 +101,9 @@ impl Broker {
         let mut query = Query::default();
         query.pair("symbol", symbol.as_str());
         query.pair("origClientOrderId", id.as_str());
-        let answer = self
-            .request(Method::GET, "/fapi/v1/order", query, Security::Signed)
-            .await;
+        let answer = self.request(Method::GET, "/fapi/v1/order", query, Security::Signed).await;
         match answer {
-            Err(BrokerError::Rejected {
-                code: Refusal::NO_SUCH_ORDER,
-                ..
-            }) => Ok(None),
+            Err(BrokerError::Rejected { code: Refusal::NO_SUCH_ORDER, .. }) => Ok(None),
             answer => OrderAnswer::read(&answer?).map(Some),
         }
     }
@@ -141,14 +122,10 @@ impl Broker {
         query.pair("symbol", symbol.as_str());
         query.pair("orderId", &order_id.to_string());
         query.pair("limit", &TRADES_LIMIT.to_string());
-        let body = self
-            .request(Method::GET, "/fapi/v1/userTrades", query, Security::Signed)
-            .await?;
+        let body = self.request(Method::GET, "/fapi/v1/userTrades", query, Security::Signed).await?;
         let trades: Vec<UserTrade> = answer::json(&body)?;
         let ours = trades.into_iter().filter(|trade| trade.order_id == order_id);
-        Ok(ours
-            .map(|trade| trade.into_fill(client_order_id.clone()))
-            .collect())
+        Ok(ours.map(|trade| trade.into_fill(client_order_id.clone())).collect())
     }
 
     /// The market trades from `from` on, at most `limit` (capped at 1000), in order ("Compressed/Aggregate Trades List").
@@ -165,9 +142,7 @@ impl Broker {
         query.pair("symbol", symbol.as_str());
         query.pair("fromId", &from.to_string());
         query.pair("limit", &limit.min(TRADES_LIMIT).to_string());
-        let body = self
-            .request(Method::GET, "/fapi/v1/aggTrades", query, Security::None)
-            .await?;
+        let body = self.request(Method::GET, "/fapi/v1/aggTrades", query, Security::None).await?;
         let trades: Vec<AggTrade> = answer::json(&body)?;
         Ok(trades.into_iter().map(AggTrade::into_trade).collect())
     }
@@ -177,14 +152,7 @@ impl Broker {
     /// # Errors
     /// There is none.
     pub async fn listen_key(&self) -> Result<String, BrokerError> {
-        let body = self
-            .request(
-                Method::POST,
-                "/fapi/v1/listenKey",
-                Query::default(),
-                Security::Key,
-            )
-            .await?;
+        let body = self.request(Method::POST, "/fapi/v1/listenKey", Query::default(), Security::Key).await?;
         let ListenKey { listen_key } = answer::json(&body)?;
         if listen_key.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
             Ok(listen_key.to_owned())
@@ -198,9 +166,7 @@ impl Broker {
     /// # Errors
     /// The key may expire.
     pub async fn extend_listen_key(&self) -> Result<(), BrokerError> {
-        self.request(Method::PUT, "/fapi/v1/listenKey", Query::default(), Security::Key)
-            .await
-            .map(drop)
+        self.request(Method::PUT, "/fapi/v1/listenKey", Query::default(), Security::Key).await.map(drop)
     }
 
     async fn request(
@@ -224,15 +190,9 @@ impl Broker {
             let signature = account.sign(&query.0);
             query.pair("signature", &signature);
         }
-        let uri = if query.0.is_empty() {
-            path.to_owned()
-        } else {
-            format!("{path}?{}", query.0)
-        };
-        let response = self
-            .http
-            .request(method, &uri, account.map(|account| account.api_key.as_str()))
-            .await?;
+        let uri = if query.0.is_empty() { path.to_owned() } else { format!("{path}?{}", query.0) };
+        let response =
+            self.http.request(method, &uri, account.map(|account| account.api_key.as_str())).await?;
         answer::meaning(response)
     }
 }
@@ -267,16 +227,8 @@ struct OrderAnswer {
 
 impl OrderAnswer {
     fn read(body: &[u8]) -> Result<Report, BrokerError> {
-        let Self {
-            order_id,
-            status,
-            executed_qty,
-        } = answer::json(body)?;
-        Ok(Report {
-            order_id,
-            status: status.status(),
-            executed: executed_qty,
-        })
+        let Self { order_id, status, executed_qty } = answer::json(body)?;
+        Ok(Report { order_id, status: status.status(), executed: executed_qty })
     }
 }
 
@@ -324,20 +276,8 @@ struct AggTrade {
 
 impl AggTrade {
     fn into_trade(self) -> MarketTrade {
-        let Self {
-            id,
-            price,
-            qty,
-            time,
-            buyer_is_maker,
-        } = self;
-        MarketTrade {
-            id,
-            price,
-            qty,
-            time: WallTime::from_millis(time),
-            buyer_is_maker,
-        }
+        let Self { id, price, qty, time, buyer_is_maker } = self;
+        MarketTrade { id, price, qty, time: WallTime::from_millis(time), buyer_is_maker }
     }
 }
 
@@ -360,10 +300,7 @@ mod tests {
             api_key: String::new(),
             mac: Hmac::new_from_slice(secret.as_bytes()).expect("HMAC takes a key of any length"),
         };
-        assert_eq!(
-            account.sign(payload),
-            "3c661234138461fcc7a7d8746c6558c9842d4e10870d2ecbedf7777cad694af9"
-        );
+        assert_eq!(account.sign(payload), "3c661234138461fcc7a7d8746c6558c9842d4e10870d2ecbedf7777cad694af9");
     }
 
     #[test]
@@ -371,16 +308,8 @@ mod tests {
         let body = br#"{"clientOrderId":"tw-1","cumQuote":"0","executedQty":"0.001","orderId":22542179,"avgPrice":"0.00",
             "origQty":"0.002","status":"PARTIALLY_FILLED","symbol":"BTCUSDT","type":"MARKET"}"#;
         let report = OrderAnswer::read(body).unwrap();
-        assert_eq!(
-            (report.order_id, report.executed.to_string()),
-            (22_542_179, "0.001".into())
-        );
-        for body in [
-            &b""[..],
-            b"{}",
-            b"[]",
-            br#"{"orderId":1,"status":"ODD","executedQty":"0"}"#,
-        ] {
+        assert_eq!((report.order_id, report.executed.to_string()), (22_542_179, "0.001".into()));
+        for body in [&b""[..], b"{}", b"[]", br#"{"orderId":1,"status":"ODD","executedQty":"0"}"#] {
             assert!(matches!(OrderAnswer::read(body), Err(BrokerError::Unknown(_))));
         }
     }

@@ -52,25 +52,14 @@ impl Bus {
 
     fn new(env: Env, link: &'static str, response_timeout: Duration) -> Self {
         let backoff = Backoff::reconnect("bus.reconnect");
-        Self {
-            env,
-            link,
-            response_timeout,
-            session: None,
-            backoff,
-            down: false,
-        }
+        Self { env, link, response_timeout, session: None, backoff, down: false }
     }
 
     /// Runs a command until the bus has answered it. May run it several times: only for what may be repeated.
     pub async fn insist(&mut self, command: &Cmd) -> Value {
         loop {
             let outcome = match self.session().await {
-                Ok(session) => session
-                    .connection
-                    .send_packed_command(command)
-                    .await
-                    .and_then(refuse_error),
+                Ok(session) => session.connection.send_packed_command(command).await.and_then(refuse_error),
                 Err(error) => Err(error),
             };
             match outcome {
@@ -84,19 +73,12 @@ impl Bus {
     pub async fn insist_all(&mut self, commands: &Pipeline) {
         loop {
             let outcome = match self.session().await {
-                Ok(session) => {
-                    session
-                        .connection
-                        .send_packed_commands(commands, 0, commands.len())
-                        .await
-                }
+                Ok(session) => session.connection.send_packed_commands(commands, 0, commands.len()).await,
                 Err(error) => Err(error),
             };
-            match outcome.and_then(|values| {
-                values
-                    .into_iter()
-                    .try_for_each(|value| refuse_error(value).map(drop))
-            }) {
+            match outcome
+                .and_then(|values| values.into_iter().try_for_each(|value| refuse_error(value).map(drop)))
+            {
                 Ok(()) => return,
                 Err(error) => self.lost(&error).await,
             }
@@ -126,10 +108,7 @@ impl Bus {
             .await
             .unwrap_or_else(|_| Err(RedisError::from((ErrorKind::Io, "the bus does not greet"))))?;
         let driver = self.env.spawn("bus.connection", driver);
-        Ok(Session {
-            connection,
-            _driver: Box::new(driver.abort_on_drop()),
-        })
+        Ok(Session { connection, _driver: Box::new(driver.abort_on_drop()) })
     }
 
     async fn lost(&mut self, error: &RedisError) {
@@ -158,27 +137,19 @@ pub struct Cursor {
 impl Cursor {
     /// Before the first entry of each stream.
     pub fn at_start(streams: impl IntoIterator<Item = String>) -> Self {
-        Self {
-            streams: streams
-                .into_iter()
-                .map(|stream| (stream, "0-0".to_owned()))
-                .collect(),
-        }
+        Self { streams: streams.into_iter().map(|stream| (stream, "0-0".to_owned())).collect() }
     }
 
     /// After the entry `id` of one stream.
     pub fn after(stream: &str, id: String) -> Self {
-        Self {
-            streams: vec![(stream.to_owned(), id)],
-        }
+        Self { streams: vec![(stream.to_owned(), id)] }
     }
 
     /// The command that waits for entries after this position. For [`Bus::for_reading`] connections.
     pub fn read(&self) -> Cmd {
         let mut read = redis::cmd("XREAD");
         read.arg("COUNT").arg(READ_COUNT);
-        read.arg("BLOCK")
-            .arg(u64::try_from(BLOCK.as_millis()).unwrap_or(u64::MAX));
+        read.arg("BLOCK").arg(u64::try_from(BLOCK.as_millis()).unwrap_or(u64::MAX));
         read.arg("STREAMS");
         for (stream, _) in &self.streams {
             read.arg(stream);
@@ -217,10 +188,7 @@ impl<'a> Entry<'a> {
 
     /// The value of a field; `None` when there is no such field or its value is no text.
     pub fn get(&self, field: &str) -> Option<&'a str> {
-        self.fields
-            .chunks_exact(2)
-            .find(|pair| text(&pair[0]) == Some(field))
-            .and_then(|pair| text(&pair[1]))
+        self.fields.chunks_exact(2).find(|pair| text(&pair[0]) == Some(field)).and_then(|pair| text(&pair[1]))
     }
 }
 
@@ -235,10 +203,7 @@ pub fn streams(reply: &Value) -> impl Iterator<Item = (&str, impl DoubleEndedIte
 /// The entries of an `XRANGE` or `XREVRANGE` reply; what is no entry is skipped.
 pub fn entries(reply: &Value) -> impl DoubleEndedIterator<Item = Entry<'_>> {
     items(reply).iter().filter_map(|entry| match items(entry) {
-        [id, fields] => Some(Entry {
-            id: text(id)?,
-            fields: items(fields),
-        }),
+        [id, fields] => Some(Entry { id: text(id)?, fields: items(fields) }),
         _ => None,
     })
 }
@@ -267,10 +232,7 @@ mod tests {
 
     fn reply() -> Value {
         let entry = |id: &str, n: &str| {
-            Value::Array(vec![
-                bulk(id),
-                Value::Array(vec![bulk("n"), bulk(n), bulk("odd")]),
-            ])
+            Value::Array(vec![bulk(id), Value::Array(vec![bulk("n"), bulk(n), bulk("odd")])])
         };
         Value::Array(vec![Value::Array(vec![
             bulk("md:BTCUSDT"),
@@ -288,10 +250,7 @@ mod tests {
             .collect();
         assert_eq!(
             seen,
-            [
-                ("md:BTCUSDT", "1-0", Some("one"), None),
-                ("md:BTCUSDT", "1-1", Some("two"), None)
-            ]
+            [("md:BTCUSDT", "1-0", Some("one"), None), ("md:BTCUSDT", "1-1", Some("two"), None)]
         );
         assert_eq!(streams(&Value::Nil).count(), 0);
         assert_eq!(streams(&Value::Array(vec![Value::Int(1)])).count(), 0);

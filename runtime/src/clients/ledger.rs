@@ -90,10 +90,7 @@ enum Param {
 impl Statement {
     /// A statement whose parameters follow.
     pub const fn new(sql: &'static str) -> Self {
-        Self {
-            sql,
-            params: Vec::new(),
-        }
+        Self { sql, params: Vec::new() }
     }
 
     /// Adds a BOOLEAN.
@@ -172,11 +169,7 @@ struct Session {
 impl Ledger {
     /// A connection that is made when it is first used. `link` tells this connection from others in facts.
     pub fn new(env: Env, link: &'static str) -> Self {
-        Self {
-            env,
-            link,
-            session: Mutex::default(),
-        }
+        Self { env, link, session: Mutex::default() }
     }
 
     /// Runs a statement; returns how many rows it changed.
@@ -185,11 +178,7 @@ impl Ledger {
     /// See [`LedgerError`]: after `Unknown` only a statement that may be repeated settles what is stored.
     pub async fn execute(&self, statement: &Statement) -> Result<u64, LedgerError> {
         let session = self.session().await?;
-        self.answer(
-            &session,
-            session.client.execute_typed(statement.sql, &statement.typed()),
-        )
-        .await
+        self.answer(&session, session.client.execute_typed(statement.sql, &statement.typed())).await
     }
 
     /// Runs a statement that returns rows.
@@ -198,11 +187,7 @@ impl Ledger {
     /// As [`Ledger::execute`].
     pub async fn query(&self, statement: &Statement) -> Result<Vec<Row>, LedgerError> {
         let session = self.session().await?;
-        self.answer(
-            &session,
-            session.client.query_typed(statement.sql, &statement.typed()),
-        )
-        .await
+        self.answer(&session, session.client.query_typed(statement.sql, &statement.typed())).await
     }
 
     /// Runs several statements without parameters.
@@ -225,9 +210,7 @@ impl Ledger {
             // Each statement is sent when it is first polled: `begin` first, `commit` last, answers awaited together.
             let begin = client.batch_execute("BEGIN");
             let steps = join_all(
-                statements
-                    .iter()
-                    .map(|step| async { client.execute_typed(step.sql, &step.typed()).await }),
+                statements.iter().map(|step| async { client.execute_typed(step.sql, &step.typed()).await }),
             );
             let commit = client.batch_execute("COMMIT");
             let (begin, steps, commit) = futures_util::future::join3(begin, steps, commit).await;
@@ -249,11 +232,7 @@ impl Ledger {
 
     async fn session(&self) -> Result<Arc<Session>, LedgerError> {
         let mut state = self.session.lock().await;
-        if let Some(session) = state
-            .session
-            .as_ref()
-            .filter(|session| !session.client.is_closed())
-        {
+        if let Some(session) = state.session.as_ref().filter(|session| !session.client.is_closed()) {
             return Ok(session.clone());
         }
         match tokio::time::timeout(STATEMENT_TIMEOUT, self.connect()).await {
@@ -277,9 +256,7 @@ impl Ledger {
     }
 
     async fn connect(&self) -> Result<Session, String> {
-        let stream = connect(&self.env, LEDGER)
-            .await
-            .map_err(|error| error.to_string())?;
+        let stream = connect(&self.env, LEDGER).await.map_err(|error| error.to_string())?;
         let (client, connection) = Config::new()
             .user(NAME)
             .dbname(NAME)
@@ -291,10 +268,7 @@ impl Ledger {
             // Whoever waits for an answer learns of the loss; there is nobody else to tell.
             let _ = connection.await;
         });
-        Ok(Session {
-            client,
-            _driver: Box::new(driver.abort_on_drop()),
-        })
+        Ok(Session { client, _driver: Box::new(driver.abort_on_drop()) })
     }
 
     async fn answer<T>(
@@ -315,11 +289,7 @@ impl Ledger {
 
     async fn abandon(&self, session: &Arc<Session>, error: &LedgerError) {
         let mut state = self.session.lock().await;
-        if state
-            .session
-            .as_ref()
-            .is_some_and(|current| Arc::ptr_eq(current, session))
-        {
+        if state.session.as_ref().is_some_and(|current| Arc::ptr_eq(current, session)) {
             state.session = None;
             state.down = true;
             fact!("ledger.down", link = self.link, reason = %error);
@@ -333,16 +303,11 @@ fn meaning(error: &tokio_postgres::Error) -> LedgerError {
     match error.as_db_error() {
         Some(refusal) => {
             let sqlstate = refusal.code().code();
-            let open = ["08", "40", "57P", "58", "XX"]
-                .iter()
-                .any(|class| sqlstate.starts_with(class));
+            let open = ["08", "40", "57P", "58", "XX"].iter().any(|class| sqlstate.starts_with(class));
             if open {
                 LedgerError::Unknown(format!("{} ({sqlstate})", refusal.message()))
             } else {
-                LedgerError::Refused {
-                    sqlstate: sqlstate.into(),
-                    message: refusal.message().into(),
-                }
+                LedgerError::Refused { sqlstate: sqlstate.into(), message: refusal.message().into() }
             }
         }
         None => LedgerError::Unknown(with_cause(error)),
@@ -361,6 +326,5 @@ fn with_cause(error: &tokio_postgres::Error) -> String {
 /// # Errors
 /// [`LedgerError::Malformed`] when it is missing or of another type.
 pub fn column<'a, T: tokio_postgres::types::FromSql<'a>>(row: &'a Row, name: &str) -> Result<T, LedgerError> {
-    row.try_get(name)
-        .map_err(|error| LedgerError::Malformed(with_cause(&error)))
+    row.try_get(name).map_err(|error| LedgerError::Malformed(with_cause(&error)))
 }

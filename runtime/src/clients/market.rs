@@ -73,24 +73,8 @@ struct AggTrade<'a> {
 fn deliver(text: &str, take: &mut impl FnMut(&str, MarketTrade)) -> Result<(), SocketError> {
     let Envelope { data } = serde_json::from_str(text)
         .map_err(|error| SocketError::Malformed(format!("{error} in {text:.200}")))?;
-    let AggTrade {
-        symbol,
-        id,
-        price,
-        qty,
-        time,
-        buyer_is_maker,
-    } = data;
-    take(
-        symbol,
-        MarketTrade {
-            id,
-            price,
-            qty,
-            time: WallTime::from_millis(time),
-            buyer_is_maker,
-        },
-    );
+    let AggTrade { symbol, id, price, qty, time, buyer_is_maker } = data;
+    take(symbol, MarketTrade { id, price, qty, time: WallTime::from_millis(time), buyer_is_maker });
     Ok(())
 }
 
@@ -124,10 +108,7 @@ mod tests {
             let text = format!(
                 r#"{{"stream":"s","data":{{"s":"BTCUSDT","a":1,"p":"{price}","q":"1","T":1,"m":true}}}}"#
             );
-            assert!(
-                matches!(read(&text), Err(SocketError::Malformed(_))),
-                "{price} was taken for a price"
-            );
+            assert!(matches!(read(&text), Err(SocketError::Malformed(_))), "{price} was taken for a price");
         }
     }
 }

@@ -59,11 +59,7 @@ impl UserStream {
     pub async fn open(env: &Env, broker: Broker) -> Result<Self, UserStreamError> {
         let key = broker.listen_key().await?;
         let socket = Socket::open(env, &format!("/ws/{key}")).await?;
-        Ok(Self {
-            broker,
-            socket,
-            keep_alive_at: Instant::now() + KEEP_ALIVE_EVERY,
-        })
+        Ok(Self { broker, socket, keep_alive_at: Instant::now() + KEEP_ALIVE_EVERY })
     }
 
     /// Waits for the next update of an order whose client order id could be one of ours.
@@ -148,25 +144,14 @@ fn read(text: &str) -> Result<Option<OrderUpdate>, UserStreamError> {
             client_order_id: client_order_id.clone(),
             side: order.side,
             qty: order.last_qty,
-            price: order
-                .last_price
-                .parse::<Price>()
-                .map_err(|error| malformed(&error))?,
+            price: order.last_price.parse::<Price>().map_err(|error| malformed(&error))?,
             fee: order.fee,
             time: WallTime::from_millis(order.time),
         }),
         _ => None,
     };
-    let report = Report {
-        order_id: order.order_id,
-        status: order.state.status(),
-        executed: order.executed,
-    };
-    Ok(Some(OrderUpdate {
-        client_order_id,
-        report,
-        fill,
-    }))
+    let report = Report { order_id: order.order_id, status: order.state.status(), executed: order.executed };
+    Ok(Some(OrderUpdate { client_order_id, report, fill }))
 }
 
 #[cfg(test)]
@@ -185,16 +170,10 @@ mod tests {
 
     #[test]
     fn an_execution_carries_its_fill_and_where_the_order_stands() {
-        let update = read(&event("TRADE", "PARTIALLY_FILLED", 5, "65000.10"))
-            .unwrap()
-            .unwrap();
+        let update = read(&event("TRADE", "PARTIALLY_FILLED", 5, "65000.10")).unwrap().unwrap();
         assert_eq!(
             update.report,
-            Report {
-                order_id: 11,
-                status: Status::Partial,
-                executed: "0.001".parse().unwrap()
-            }
+            Report { order_id: 11, status: Status::Partial, executed: "0.001".parse().unwrap() }
         );
         let fill = update.fill.unwrap();
         assert_eq!((fill.trade_id, fill.fee), (5, "0.026".parse().unwrap()));
@@ -210,25 +189,13 @@ mod tests {
     #[test]
     fn other_events_are_passed_over_and_an_expired_key_ends_the_stream() {
         assert_eq!(read(r#"{"e":"ACCOUNT_UPDATE","a":{}}"#).unwrap(), None);
-        assert_eq!(
-            read(&event("NEW", "NEW", 0, "0").replace("tw-", "web é ")).unwrap(),
-            None
-        );
-        assert!(matches!(
-            read(r#"{"e":"listenKeyExpired"}"#),
-            Err(UserStreamError::Expired)
-        ));
+        assert_eq!(read(&event("NEW", "NEW", 0, "0").replace("tw-", "web é ")).unwrap(), None);
+        assert!(matches!(read(r#"{"e":"listenKeyExpired"}"#), Err(UserStreamError::Expired)));
     }
 
     #[test]
     fn what_cannot_be_understood_ends_the_stream_so_that_its_content_is_asked_for() {
-        for text in [
-            "",
-            "{}",
-            "[1]",
-            &event("TRADE", "FILLED", -1, "1"),
-            &event("TRADE", "WHAT", 1, "1"),
-        ] {
+        for text in ["", "{}", "[1]", &event("TRADE", "FILLED", -1, "1"), &event("TRADE", "WHAT", 1, "1")] {
             assert!(read(text).is_err(), "{text} was understood");
         }
     }

@@ -34,10 +34,7 @@ impl GapDetector {
             None => Sequence::Next,
             Some(newest) if id <= newest => return Sequence::Repeated,
             Some(newest) if id == newest + 1 => Sequence::Next,
-            Some(newest) => Sequence::Gap {
-                from: newest + 1,
-                to: id - 1,
-            },
+            Some(newest) => Sequence::Gap { from: newest + 1, to: id - 1 },
         };
         self.newest = Some(id);
         sequence

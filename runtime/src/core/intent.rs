@@ -45,23 +45,7 @@ pub struct Intent {
 
 impl From<Signal> for Intent {
     fn from(signal: Signal) -> Self {
-        let Signal {
-            id,
-            symbol,
-            side,
-            qty,
-            price,
-            reduce_only,
-            market_time: _,
-        } = signal;
-        Self {
-            client_order_id: ClientOrderId::of(&id),
-            intent_id: id,
-            symbol,
-            side,
-            qty,
-            price,
-            reduce_only,
-        }
+        let Signal { id, symbol, side, qty, price, reduce_only, market_time: _ } = signal;
+        Self { client_order_id: ClientOrderId::of(&id), intent_id: id, symbol, side, qty, price, reduce_only }
     }
 }

@@ -122,14 +122,7 @@ mod tests {
 
     #[test]
     fn what_is_no_amount_is_refused() {
-        for text in [
-            "",
-            "x",
-            "1e5",
-            "-1",
-            "0.0000000000001",
-            "99999999999999999999999999999999",
-        ] {
+        for text in ["", "x", "1e5", "-1", "0.0000000000001", "99999999999999999999999999999999"] {
             assert!(text.parse::<Qty>().is_err(), "{text:?} was taken for a quantity");
         }
         assert!("0".parse::<Qty>().is_ok());

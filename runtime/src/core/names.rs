@@ -72,10 +72,7 @@ impl FromStr for Side {
         match text {
             "BUY" => Ok(Self::Buy),
             "SELL" => Ok(Self::Sell),
-            _ => Err(NameError {
-                text: text.into(),
-                expected: "a side",
-            }),
+            _ => Err(NameError { text: text.into(), expected: "a side" }),
         }
     }
 }
@@ -113,13 +110,7 @@ impl FromStr for ClientOrderId {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Self, NameError> {
-        checked(
-            text,
-            CLIENT_ORDER_ID_MAX,
-            allowed_in_order_ids,
-            "a client order id",
-        )
-        .map(Self)
+        checked(text, CLIENT_ORDER_ID_MAX, allowed_in_order_ids, "a client order id").map(Self)
     }
 }
 
@@ -136,10 +127,7 @@ fn checked(
     if (1..=max).contains(&text.len()) && text.bytes().all(allowed) {
         Ok(text.into())
     } else {
-        Err(NameError {
-            text: text.into(),
-            expected,
-        })
+        Err(NameError { text: text.into(), expected })
     }
 }
 
@@ -176,20 +164,11 @@ mod tests {
 
     #[test]
     fn names_outside_their_alphabet_or_length_are_refused() {
-        for text in [
-            "",
-            "btcusdt",
-            "BTC USDT",
-            "BTCUSDT&side=SELL",
-            "AAAAAAAAAAAAAAAAAAAAA",
-        ] {
+        for text in ["", "btcusdt", "BTC USDT", "BTCUSDT&side=SELL", "AAAAAAAAAAAAAAAAAAAAA"] {
             assert!(text.parse::<Symbol>().is_err(), "{text:?} was taken for a symbol");
         }
         for text in ["", "a b", "é", &"A".repeat(34)] {
-            assert!(
-                text.parse::<IntentId>().is_err(),
-                "{text:?} was taken for an intent id"
-            );
+            assert!(text.parse::<IntentId>().is_err(), "{text:?} was taken for an intent id");
         }
         assert!("buy".parse::<Side>().is_err());
     }

@@ -107,10 +107,7 @@ impl FromStr for Status {
     type Err = UnknownStatus;
 
     fn from_str(text: &str) -> Result<Self, UnknownStatus> {
-        Self::ALL
-            .into_iter()
-            .find(|status| status.as_str() == text)
-            .ok_or_else(|| UnknownStatus(text.into()))
+        Self::ALL.into_iter().find(|status| status.as_str() == text).ok_or_else(|| UnknownStatus(text.into()))
     }
 }
 
@@ -221,14 +218,7 @@ impl Order {
     /// An order of an earlier life of this process: its recorded status and its booked fills.
     pub fn restored(intent: Intent, status: Status, fills: BTreeMap<u64, (Qty, Price)>) -> Self {
         let executed = fills.values().map(|(qty, _)| *qty).sum();
-        Self {
-            intent,
-            status,
-            order_id: None,
-            executed,
-            fills,
-            settled: false,
-        }
+        Self { intent, status, order_id: None, executed, fills, settled: false }
     }
 
     /// What was decided.
@@ -249,13 +239,8 @@ impl Order {
     /// The average price of the known fills, to eight decimal places; `None` before the first.
     pub fn avg_price(&self) -> Option<Decimal> {
         let qty: Decimal = self.fills.values().map(|(qty, _)| qty.get()).sum();
-        let cost: Decimal = self
-            .fills
-            .values()
-            .map(|(qty, price)| qty.get() * price.get())
-            .sum();
-        cost.checked_div(qty)
-            .map(|average| average.round_dp(8).normalize())
+        let cost: Decimal = self.fills.values().map(|(qty, price)| qty.get() * price.get()).sum();
+        cost.checked_div(qty).map(|average| average.round_dp(8).normalize())
     }
 
     /// What is left to ask; `None` when the order is settled or was never sent.
@@ -313,11 +298,7 @@ impl Order {
         self.fills.insert(fill.trade_id, (fill.qty, fill.price));
         decisions.push(Decision::Book(fill));
         self.executed = self.executed.max(self.known_fills());
-        let to = if self.executed >= self.intent.qty {
-            Status::Filled
-        } else {
-            Status::Partial
-        };
+        let to = if self.executed >= self.intent.qty { Status::Filled } else { Status::Partial };
         self.become_(to, None, decisions);
     }
 
@@ -336,11 +317,7 @@ impl Order {
 
     fn become_(&mut self, to: Status, reason: Option<String>, decisions: &mut Vec<Decision>) {
         if self.status.may_become(to) {
-            decisions.push(Decision::Became {
-                from: self.status,
-                to,
-                reason,
-            });
+            decisions.push(Decision::Became { from: self.status, to, reason });
             self.status = to;
         }
     }

@@ -63,14 +63,8 @@ mod tests {
 
     #[test]
     fn crossing_zero_starts_a_position_at_the_new_price() {
-        assert_eq!(
-            position(&[(Side::Buy, "1", "100"), (Side::Sell, "3", "90")]),
-            ("-2".into(), "90".into())
-        );
-        assert_eq!(
-            position(&[(Side::Sell, "2", "90"), (Side::Buy, "2", "80")]),
-            ("0".into(), "0".into())
-        );
+        assert_eq!(position(&[(Side::Buy, "1", "100"), (Side::Sell, "3", "90")]), ("-2".into(), "90".into()));
+        assert_eq!(position(&[(Side::Sell, "2", "90"), (Side::Buy, "2", "80")]), ("0".into(), "0".into()));
     }
 
     proptest! {

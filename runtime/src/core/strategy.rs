@@ -59,12 +59,7 @@ pub struct Strategy {
 impl Strategy {
     /// A rule that has seen nothing.
     pub fn new(rule: Rule) -> Self {
-        Self {
-            rule,
-            newest: None,
-            window: VecDeque::with_capacity(rule.lookback),
-            exit_at: None,
-        }
+        Self { rule, newest: None, window: VecDeque::with_capacity(rule.lookback), exit_at: None }
     }
 
     /// Takes note of a trade; repeated and older ones are ignored.
@@ -88,10 +83,7 @@ impl Strategy {
         match self.exit_at {
             Some(due) if trade.id >= due => {
                 self.exit_at = None;
-                Some(Call {
-                    side: Side::Sell,
-                    reduce_only: true,
-                })
+                Some(Call { side: Side::Sell, reduce_only: true })
             }
             Some(_) => None,
             None => {
@@ -99,10 +91,7 @@ impl Strategy {
                 let rising = full && self.window.front().is_some_and(|past| trade.price >= *past);
                 (rising && trade.id.is_multiple_of(self.rule.cadence)).then(|| {
                     self.exit_at = Some(trade.id.saturating_add(self.rule.hold));
-                    Call {
-                        side: Side::Buy,
-                        reduce_only: false,
-                    }
+                    Call { side: Side::Buy, reduce_only: false }
                 })
             }
         }
@@ -115,12 +104,7 @@ mod tests {
 
     use super::*;
 
-    const RULE: Rule = Rule {
-        cadence: 10,
-        lookback: 4,
-        hold: 6,
-        qty: Qty::ZERO,
-    };
+    const RULE: Rule = Rule { cadence: 10, lookback: 4, hold: 6, qty: Qty::ZERO };
 
     fn trade(id: u64, price: u32) -> MarketTrade {
         MarketTrade {
@@ -144,49 +128,27 @@ mod tests {
         let seen = calls(&mut Strategy::new(RULE), (1..=30).map(|id| (id, 100)));
         assert_eq!(
             seen,
-            [
-                (10, Side::Buy),
-                (16, Side::Sell),
-                (20, Side::Buy),
-                (26, Side::Sell),
-                (30, Side::Buy)
-            ]
+            [(10, Side::Buy), (16, Side::Sell), (20, Side::Buy), (26, Side::Sell), (30, Side::Buy)]
         );
     }
 
     #[test]
     fn a_falling_market_is_not_bought() {
-        assert_eq!(
-            calls(
-                &mut Strategy::new(RULE),
-                (1..=30).map(|id| (id, 1000 - id as u32))
-            ),
-            []
-        );
+        assert_eq!(calls(&mut Strategy::new(RULE), (1..=30).map(|id| (id, 1000 - id as u32))), []);
     }
 
     #[test]
     fn a_hole_in_the_trades_delays_the_entry_but_not_the_exit() {
         let mut strategy = Strategy::new(RULE);
-        assert_eq!(
-            calls(&mut strategy, (5..=12).map(|id| (id, 100))),
-            [(10, Side::Buy)]
-        );
+        assert_eq!(calls(&mut strategy, (5..=12).map(|id| (id, 100))), [(10, Side::Buy)]);
         assert_eq!(calls(&mut strategy, [(18, 100)]), [(18, Side::Sell)]);
-        assert_eq!(
-            calls(&mut strategy, [(19, 100), (20, 100)]),
-            [],
-            "the window has a hole"
-        );
+        assert_eq!(calls(&mut strategy, [(19, 100), (20, 100)]), [], "the window has a hole");
     }
 
     #[test]
     fn repeated_trades_change_nothing() {
         let mut strategy = Strategy::new(RULE);
-        assert_eq!(
-            calls(&mut strategy, (1..=10).map(|id| (id, 100))),
-            [(10, Side::Buy)]
-        );
+        assert_eq!(calls(&mut strategy, (1..=10).map(|id| (id, 100))), [(10, Side::Buy)]);
         assert_eq!(calls(&mut strategy, (1..=10).map(|id| (id, 100))), []);
     }
 

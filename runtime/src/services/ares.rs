@@ -33,15 +33,7 @@ impl Default for AresConfig {
     /// 0.003 BTC are worth the exchange's least notional of 100 USDT from a price of 33,334 USDT on.
     fn default() -> Self {
         let qty = Qty::new(Decimal::new(3, 3)).expect("0.003 is a quantity");
-        Self {
-            symbols: super::default_symbols(),
-            rule: Rule {
-                cadence: 48,
-                lookback: 20,
-                hold: 40,
-                qty,
-            },
-        }
+        Self { symbols: super::default_symbols(), rule: Rule { cadence: 48, lookback: 20, hold: 40, qty } }
     }
 }
 
@@ -49,12 +41,7 @@ impl Default for AresConfig {
 pub async fn run(env: Env, config: AresConfig) {
     let mut writer = Bus::for_commands(env.clone(), "ares.signals");
     let mut reader = Bus::for_reading(env, "ares.market");
-    let mut cursor = Cursor::at_start(
-        config
-            .symbols
-            .iter()
-            .map(|symbol| streams::market(symbol.as_str())),
-    );
+    let mut cursor = Cursor::at_start(config.symbols.iter().map(|symbol| streams::market(symbol.as_str())));
     let mut watched = Watched::new(config, &last_issued(&mut writer).await);
     loop {
         let reply = reader.insist(&cursor.read()).await;
@@ -91,18 +78,9 @@ impl Watched {
         let AresConfig { symbols, rule } = config;
         let watch = |symbol: Symbol| {
             let issued_through = issued.get(&symbol).copied();
-            (
-                symbol,
-                Watch {
-                    strategy: Strategy::new(rule),
-                    issued_through,
-                },
-            )
+            (symbol, Watch { strategy: Strategy::new(rule), issued_through })
         };
-        Self {
-            qty: rule.qty,
-            symbols: symbols.into_iter().map(watch).collect(),
-        }
+        Self { qty: rule.qty, symbols: symbols.into_iter().map(watch).collect() }
     }
 
     /// The signal that a market trade calls for, if it has not been issued before.
@@ -148,12 +126,7 @@ fn signal(symbol: &Symbol, trade: &MarketTrade, call: Call, qty: Qty) -> Result<
 /// The market time of the newest signal of each symbol.
 async fn last_issued(bus: &mut Bus) -> BTreeMap<Symbol, WallTime> {
     let mut newest = redis::cmd("XREVRANGE");
-    newest
-        .arg(streams::SIGNALS)
-        .arg("+")
-        .arg("-")
-        .arg("COUNT")
-        .arg(SIGNALS_LOOKED_BACK);
+    newest.arg(streams::SIGNALS).arg("+").arg("-").arg("COUNT").arg(SIGNALS_LOOKED_BACK);
     let reply = bus.insist(&newest).await;
     let mut issued = BTreeMap::new();
     for signal in bus::entries(&reply).filter_map(|entry| streams::signal(&entry).ok()) {

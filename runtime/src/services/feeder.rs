@@ -40,9 +40,7 @@ pub struct FeederConfig {
 
 impl Default for FeederConfig {
     fn default() -> Self {
-        Self {
-            symbols: super::default_symbols(),
-        }
+        Self { symbols: super::default_symbols() }
     }
 }
 
@@ -99,12 +97,7 @@ impl Feeder {
             let sequence = published.map_or_else(GapDetector::default, |trade| GapDetector::after(trade.id));
             feeds.insert(symbol.clone(), Feed { stream, sequence });
         }
-        Self {
-            broker: Broker::public(env.clone()),
-            env,
-            bus,
-            symbols: feeds,
-        }
+        Self { broker: Broker::public(env.clone()), env, bus, symbols: feeds }
     }
 
     /// Publishes what a subscription delivers until it is lost; says how.
@@ -112,11 +105,8 @@ impl Feeder {
         let mut arrivals = Vec::with_capacity(BATCH);
         loop {
             let symbols = &mut self.symbols;
-            let outcome = stream
-                .next(BATCH, |symbol, trade| {
-                    arrivals.extend(note(symbols, symbol, trade))
-                })
-                .await;
+            let outcome =
+                stream.next(BATCH, |symbol, trade| arrivals.extend(note(symbols, symbol, trade))).await;
             // What arrived before the loss is published too: it will not come again.
             self.publish(&mut arrivals).await;
             if let Err(lost) = outcome {
@@ -127,12 +117,7 @@ impl Feeder {
 
     async fn publish(&mut self, arrivals: &mut Vec<Arrival>) {
         let mut add = Pipeline::with_capacity(arrivals.len());
-        for Arrival {
-            symbol,
-            trade,
-            missing,
-        } in arrivals.drain(..)
-        {
+        for Arrival { symbol, trade, missing } in arrivals.drain(..) {
             if let Some((from, to)) = missing {
                 fact!("feeder.gap", symbol = %symbol, from, to);
                 for trade in self.backfill(&symbol, from, to).await {
@@ -195,9 +180,5 @@ fn note(symbols: &mut BTreeMap<Symbol, Feed>, symbol: &str, trade: MarketTrade) 
         Sequence::Repeated => return None,
         Sequence::Gap { from, to } => Some((from, to)),
     };
-    Some(Arrival {
-        symbol: name,
-        trade,
-        missing,
-    })
+    Some(Arrival { symbol: name, trade, missing })
 }

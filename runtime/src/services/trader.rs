@@ -52,12 +52,7 @@ pub struct TraderConfig {
 impl Default for TraderConfig {
     /// The key pair of a test account.
     fn default() -> Self {
-        Self {
-            credentials: Credentials {
-                api_key: "key".into(),
-                secret: "secret".into(),
-            },
-        }
+        Self { credentials: Credentials { api_key: "key".into(), secret: "secret".into() } }
     }
 }
 
@@ -76,22 +71,13 @@ pub async fn run(env: Env, config: TraderConfig) {
     for drained in &recovered.in_ledger_too {
         release(outbox.as_deref(), drained).await;
     }
-    env.spawn(
-        "trader.books",
-        books::keep(env.clone(), records, recovered.positions, outbox.clone()),
-    );
+    env.spawn("trader.books", books::keep(env.clone(), records, recovered.positions, outbox.clone()));
 
     let broker = Broker::new(env.clone(), config.credentials);
     let (send_event, mut events) = mpsc::channel(INBOX);
-    env.spawn(
-        "trader.events",
-        events::follow(env.clone(), broker.clone(), send_event),
-    );
+    env.spawn("trader.events", events::follow(env.clone(), broker.clone(), send_event));
     let (send_signal, mut signals) = mpsc::channel(INBOX);
-    env.spawn(
-        "trader.intake",
-        intake::read(env.clone(), recovered.signal_position, send_signal),
-    );
+    env.spawn("trader.intake", intake::read(env.clone(), recovered.signal_position, send_signal));
 
     let durability = Arc::new(Durability::new(env.clone(), ledger, outbox));
     let mut desk = Desk::new(env, broker, durability, books);

@@ -77,7 +77,9 @@ pub fn every_fill_booked_within(patience: Duration) -> Invariant {
         let stored = platter.read(view, stored_fills);
         waiting.retain(|key, _| !stored.contains_key(key));
         match waiting.iter().find(|(_, since)| view.now().since(**since) > patience) {
-            Some(((symbol, id), since)) => Err(format!("fill {id} of {symbol} happened at {since} and is not stored")),
+            Some(((symbol, id), since)) => {
+                Err(format!("fill {id} of {symbol} happened at {since} and is not stored"))
+            }
             None => Ok(()),
         }
     })
@@ -93,6 +95,9 @@ pub fn ledger_holds_every_fill() -> impl FnMut(&View<'_>) -> Result<(), String> 
         }
         let missing = truth.keys().filter(|key| !stored.contains_key(*key)).count();
         let invented = stored.keys().filter(|key| !truth.contains_key(*key)).count();
-        Err(format!("{missing} of {} fills are missing in the ledger, {invented} are not the exchange's", truth.len()))
+        Err(format!(
+            "{missing} of {} fills are missing in the ledger, {invented} are not the exchange's",
+            truth.len()
+        ))
     }
 }

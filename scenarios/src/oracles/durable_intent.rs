@@ -15,11 +15,14 @@ pub fn no_order_without_durable_intent() -> Invariant {
             return Ok(());
         }
         let id = event.text("client_order_id").unwrap_or_default();
-        let stored = platter.read(view, |replica| replica.find("order_intents", "client_order_id", id).is_some());
+        let stored =
+            platter.read(view, |replica| replica.find("order_intents", "client_order_id", id).is_some());
         if stored || in_outbox(view, id) {
             return Ok(());
         }
-        Err(format!("order {id} reached the exchange, its intent is neither on the ledger's disk nor in the outbox"))
+        Err(format!(
+            "order {id} reached the exchange, its intent is neither on the ledger's disk nor in the outbox"
+        ))
     })
 }
 

@@ -28,7 +28,11 @@ pub fn market_trades_are_contiguous() -> Invariant {
                 let last = newest.insert(symbol(), id);
                 let follows = last.is_none_or(|last| id == last + 1);
                 let known = excused.get(&symbol()).is_some_and(|to| id <= to + 1);
-                if follows || known { Ok(()) } else { Err(format!("{} went from {last:?} to {id}", symbol())) }
+                if follows || known {
+                    Ok(())
+                } else {
+                    Err(format!("{} went from {last:?} to {id}", symbol()))
+                }
             }
             _ => Ok(()),
         }

@@ -27,7 +27,10 @@ pub fn no_order_is_sent_twice() -> Invariant {
                 let times = received.entry(order.client_order_id.clone()).or_default();
                 *times += 1;
                 if *times > 1 {
-                    return Err(format!("the exchange received order {} {times} times", order.client_order_id));
+                    return Err(format!(
+                        "the exchange received order {} {times} times",
+                        order.client_order_id
+                    ));
                 }
             }
         }
@@ -74,10 +77,14 @@ pub fn no_reduce_only_order_grows_a_position() -> Invariant {
                     let position = positions.entry(fill.symbol.clone()).or_default();
                     let before = *position;
                     *position += fill.side.signed(fill.qty);
-                    let flipped = before.is_sign_negative() != position.is_sign_negative() && !position.is_zero();
+                    let flipped =
+                        before.is_sign_negative() != position.is_sign_negative() && !position.is_zero();
                     let grown = position.abs() >= before.abs();
                     if reduce_only.get(&fill.client_order_id) == Some(&true) && (grown || flipped) {
-                        return Err(format!("{} moved {} from {before} to {position}", fill.client_order_id, fill.symbol));
+                        return Err(format!(
+                            "{} moved {} from {before} to {position}",
+                            fill.client_order_id, fill.symbol
+                        ));
                     }
                 }
                 _ => {}
@@ -99,7 +106,10 @@ pub fn no_rejected_order_reaches_the_exchange() -> Invariant {
             match truth {
                 Truth::OrderReceived(order) => {
                     if let Some(reason) = rejected.get(&*order.client_order_id) {
-                        return Err(format!("{} was sent after it had been rejected: {reason}", order.client_order_id));
+                        return Err(format!(
+                            "{} was sent after it had been rejected: {reason}",
+                            order.client_order_id
+                        ));
                     }
                     sent.insert(order.client_order_id);
                 }

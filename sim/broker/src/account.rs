@@ -28,11 +28,7 @@ pub(crate) struct Position {
 impl Position {
     /// Mean price of the open amount, in USDT; zero when flat.
     pub fn entry_price(&self) -> Decimal {
-        self.cost
-            .checked_div(self.amount)
-            .unwrap_or_default()
-            .round_dp(8)
-            .normalize()
+        self.cost.checked_div(self.amount).unwrap_or_default().round_dp(8).normalize()
     }
 
     /// Profit if the position were closed at `price`, in USDT.
@@ -69,10 +65,7 @@ impl Position {
 
 impl Holdings {
     pub fn new(wallet: Decimal, markets: usize) -> Self {
-        Self {
-            wallet,
-            positions: vec![Position::default(); markets],
-        }
+        Self { wallet, positions: vec![Position::default(); markets] }
     }
 
     pub fn position(&self, market: usize) -> &Position {
@@ -105,16 +98,10 @@ mod tests {
     #[test]
     fn a_round_trip_realizes_the_difference_less_both_fees() {
         let mut holdings = Holdings::new(dec("1000"), 1);
-        assert_eq!(
-            holdings.fill(0, Side::Buy, dec("2"), dec("100"), dec("0.08")),
-            dec("0")
-        );
+        assert_eq!(holdings.fill(0, Side::Buy, dec("2"), dec("100"), dec("0.08")), dec("0"));
         assert_eq!(holdings.position(0).entry_price(), dec("100"));
         assert_eq!(holdings.position(0).unrealized(dec("103")), dec("6"));
-        assert_eq!(
-            holdings.fill(0, Side::Sell, dec("2"), dec("110"), dec("0.088")),
-            dec("20")
-        );
+        assert_eq!(holdings.fill(0, Side::Sell, dec("2"), dec("110"), dec("0.088")), dec("20"));
         assert_eq!(*holdings.position(0), Position::default());
         assert_eq!(holdings.wallet, dec("1019.832"));
     }

@@ -50,19 +50,13 @@ impl Exchange {
         let journal = Arc::<Journal>::default();
         let customer = |account: &crate::Account| {
             journal.open(account.balance);
-            Customer {
-                api_key: account.api_key.as_str().into(),
-                signer: Signer::new(&account.secret),
-            }
+            Customer { api_key: account.api_key.as_str().into(), signer: Signer::new(&account.secret) }
         };
         let customers: Vec<_> = config.accounts.iter().map(customer).collect();
         let holdings = |account: &crate::Account| Holdings::new(account.balance, config.symbols.len());
         let state = State {
             client_order_ids: config.client_order_ids,
-            names: customers
-                .iter()
-                .map(|customer| customer.api_key.clone())
-                .collect(),
+            names: customers.iter().map(|customer| customer.api_key.clone()).collect(),
             holdings: config.accounts.iter().map(holdings).collect(),
             keys: ListenKeys::new(config.accounts.len()),
             markets: config.symbols.into_iter().map(Market::new).collect(),
@@ -90,10 +84,7 @@ impl Exchange {
 
     /// The account with `api_key`: its index and its signer.
     pub(crate) fn customer(&self, api_key: &[u8]) -> Option<(usize, &Signer)> {
-        let index = self
-            .customers
-            .iter()
-            .position(|customer| customer.api_key.as_bytes() == api_key)?;
+        let index = self.customers.iter().position(|customer| customer.api_key.as_bytes() == api_key)?;
         Some((index, &self.customers[index].signer))
     }
 
@@ -160,10 +151,7 @@ impl State {
 
     /// An account's orders that may still trade, oldest first.
     pub fn open_orders(&self, account: usize) -> impl Iterator<Item = &Order> {
-        self.open
-            .iter()
-            .map(|id| self.order(*id))
-            .filter(move |order| order.account == account)
+        self.open.iter().map(|id| self.order(*id)).filter(move |order| order.account == account)
     }
 
     fn order(&self, id: u64) -> &Order {
@@ -175,11 +163,7 @@ impl State {
     }
 
     fn record(&self, at: WallTime, account: usize, event: Event) {
-        self.journal.append(Record {
-            at,
-            account: self.names[account].clone(),
-            event,
-        });
+        self.journal.append(Record { at, account: self.names[account].clone(), event });
     }
 }
 

@@ -47,10 +47,7 @@ mod tests {
     use crate::order::{Side, TimeInForce};
 
     fn verdict(quantity: &str, price: &str, reduce_only: bool) -> Result<(), ApiError> {
-        let rules = SymbolConfig {
-            step_size: Decimal::new(2, 3),
-            ..SymbolConfig::default()
-        };
+        let rules = SymbolConfig { step_size: Decimal::new(2, 3), ..SymbolConfig::default() };
         let order = NewOrder {
             client_order_id: "c".into(),
             market: 0,
@@ -69,25 +66,13 @@ mod tests {
         assert_eq!(verdict("0.0100", "42000.10", false), Ok(()));
         assert_eq!(verdict("0.0101", "42000", false), Err(ApiError::Precision));
         assert_eq!(verdict("0.01", "42000.11", false), Err(ApiError::Precision));
-        assert_eq!(
-            verdict("0.011", "42000", false),
-            Err(ApiError::Filter("LOT_SIZE"))
-        );
+        assert_eq!(verdict("0.011", "42000", false), Err(ApiError::Filter("LOT_SIZE")));
         assert_eq!(verdict("0", "42000", false), Err(ApiError::Filter("LOT_SIZE")));
-        assert_eq!(
-            verdict("-0.01", "42000", false),
-            Err(ApiError::Filter("LOT_SIZE"))
-        );
+        assert_eq!(verdict("-0.01", "42000", false), Err(ApiError::Filter("LOT_SIZE")));
         assert_eq!(verdict("1002", "42000", false), Err(ApiError::Filter("LOT_SIZE")));
         assert_eq!(verdict("0.01", "0", false), Err(ApiError::Filter("PRICE_FILTER")));
-        assert_eq!(
-            verdict("0.01", "1000000.1", false),
-            Err(ApiError::Filter("PRICE_FILTER"))
-        );
-        assert_eq!(
-            verdict("0.002", "42000", false),
-            Err(ApiError::Notional(Decimal::new(100, 0)))
-        );
+        assert_eq!(verdict("0.01", "1000000.1", false), Err(ApiError::Filter("PRICE_FILTER")));
+        assert_eq!(verdict("0.002", "42000", false), Err(ApiError::Notional(Decimal::new(100, 0))));
         assert_eq!(verdict("0.002", "42000", true), Ok(()));
     }
 

@@ -132,10 +132,7 @@ impl Journal {
 
     /// The records from `index` on; empty when there are none yet. Locks as [`Journal::records`].
     pub fn since(&self, index: usize) -> Records<'_> {
-        Records {
-            content: self.lock(),
-            from: index,
-        }
+        Records { content: self.lock(), from: index }
     }
 
     /// How many records there are.

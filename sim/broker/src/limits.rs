@@ -26,11 +26,7 @@ struct Window<K> {
 
 impl<K: Ord> Window<K> {
     fn new(length_ms: i64) -> Self {
-        Self {
-            length_ms,
-            number: 0,
-            counts: BTreeMap::new(),
-        }
+        Self { length_ms, number: 0, counts: BTreeMap::new() }
     }
 
     /// Adds `n` to the count of `key` at `now` and returns the sum.
@@ -81,10 +77,7 @@ impl Limits {
         let used = self.weight.add(now, from, weight);
         if used > WEIGHT_PER_MINUTE {
             let retry_after = self.weight.ends_in(now);
-            return Err(ApiError::TooManyRequests {
-                limit: WEIGHT_PER_MINUTE,
-                retry_after,
-            });
+            return Err(ApiError::TooManyRequests { limit: WEIGHT_PER_MINUTE, retry_after });
         }
         Ok(used)
     }
@@ -123,13 +116,7 @@ mod tests {
         let mut limits = Limits::new();
         assert_eq!(limits.request(600_500, a, 2_400), Ok(2_400));
         let refused = limits.request(600_500, a, 1);
-        assert_eq!(
-            refused,
-            Err(ApiError::TooManyRequests {
-                limit: 2_400,
-                retry_after: 60
-            })
-        );
+        assert_eq!(refused, Err(ApiError::TooManyRequests { limit: 2_400, retry_after: 60 }));
         assert_eq!(limits.request(600_500, b, 1), Ok(1));
         assert_eq!(limits.request(660_000, a, 1), Ok(1));
     }
@@ -138,26 +125,10 @@ mod tests {
     fn the_301st_order_in_ten_seconds_is_refused() {
         let mut limits = Limits::new();
         for n in 1..=300 {
-            assert_eq!(
-                limits.order(20_000, 0),
-                Ok(OrderCounts {
-                    ten_seconds: n,
-                    minute: n
-                })
-            );
+            assert_eq!(limits.order(20_000, 0), Ok(OrderCounts { ten_seconds: n, minute: n }));
         }
-        let refused = ApiError::TooManyOrders {
-            limit: 300,
-            interval: "10 seconds",
-            retry_after: 2,
-        };
+        let refused = ApiError::TooManyOrders { limit: 300, interval: "10 seconds", retry_after: 2 };
         assert_eq!(limits.order(28_000, 0), Err(refused));
-        assert_eq!(
-            limits.order(30_000, 0),
-            Ok(OrderCounts {
-                ten_seconds: 1,
-                minute: 302
-            })
-        );
+        assert_eq!(limits.order(30_000, 0), Ok(OrderCounts { ten_seconds: 1, minute: 302 }));
     }
 }

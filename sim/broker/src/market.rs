@@ -70,10 +70,7 @@ impl Market {
     }
 
     pub fn quote(&self) -> Quote {
-        Quote {
-            last: self.last,
-            tick: self.rules.tick_size,
-        }
+        Quote { last: self.last, tick: self.rules.tick_size }
     }
 
     /// Plays the next trade of the tape.
@@ -85,13 +82,8 @@ impl Market {
         } else {
             (trade.price - self.rules.tick_size, trade.price)
         };
-        self.ticker = Ticker {
-            update_id: trade.last_trade_id,
-            bid,
-            ask,
-            quantity: trade.quantity,
-            time: trade.time,
-        };
+        self.ticker =
+            Ticker { update_id: trade.last_trade_id, bid, ask, quantity: trade.quantity, time: trade.time };
         if self.history.len() == HISTORY {
             self.history.pop_front();
         }
@@ -118,16 +110,9 @@ mod tests {
     fn past_trades_can_be_asked_for_by_id_or_by_number() {
         let mut market = Market::new(SymbolConfig::default());
         for n in 0..HISTORY as i64 + 10 {
-            market
-                .advance(WallTime::from_millis(n))
-                .expect("a synthetic tape has no end");
+            market.advance(WallTime::from_millis(n)).expect("a synthetic tape has no end");
         }
-        let ids = |from, limit| {
-            market
-                .trades(from, limit)
-                .map(|trade| trade.id)
-                .collect::<Vec<_>>()
-        };
+        let ids = |from, limit| market.trades(from, limit).map(|trade| trade.id).collect::<Vec<_>>();
         assert_eq!(ids(Some(15), 3), [15, 16, 17]);
         assert_eq!(ids(None, 2), [20_009, 20_010]);
         assert_eq!(ids(Some(1), 1), [11]);

@@ -110,10 +110,7 @@ mod tests {
 
     #[test]
     fn arrival_depends_on_price_and_life() {
-        let quote = Quote {
-            last: dec("100"),
-            tick: dec("0.1"),
-        };
+        let quote = Quote { last: dec("100"), tick: dec("0.1") };
         let limit = |life, side, price| arrive(OrderKind::Limit, life, side, dec(price), quote);
         use Arrival::*;
         assert_eq!(

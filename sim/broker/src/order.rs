@@ -141,10 +141,6 @@ impl Order {
 
     /// Mean price of what traded, in USDT; zero before the first fill.
     pub fn average_price(&self) -> Decimal {
-        self.quote
-            .checked_div(self.executed)
-            .unwrap_or_default()
-            .round_dp(8)
-            .normalize()
+        self.quote.checked_div(self.executed).unwrap_or_default().round_dp(8).normalize()
     }
 }

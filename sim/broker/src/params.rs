@@ -27,9 +27,7 @@ impl<'a> Params<'a> {
 
     /// The value read as `T`; malformed is an error, missing is not.
     pub fn parsed<T: FromStr>(&self, name: &'static str) -> Result<Option<T>, ApiError> {
-        self.text(name)
-            .map(|text| text.parse().map_err(|_| ApiError::MissingParameter(name)))
-            .transpose()
+        self.text(name).map(|text| text.parse().map_err(|_| ApiError::MissingParameter(name))).transpose()
     }
 
     /// The value read as `T` of a parameter that must be there.

@@ -102,20 +102,14 @@ pub(crate) async fn respond(
 
 async fn answer(venue: &Venue, peer: IpAddr, request: Request<Incoming>) -> Result<Reply, ApiError> {
     let (head, body) = request.into_parts();
-    let endpoint = Endpoint::find(&head.method, head.uri.path()).ok_or_else(|| ApiError::Path {
-        path: head.uri.path().into(),
-        method: head.method.to_string(),
-    })?;
+    let endpoint = Endpoint::find(&head.method, head.uri.path())
+        .ok_or_else(|| ApiError::Path { path: head.uri.path().into(), method: head.method.to_string() })?;
     let body = read(body).await?;
     let query = head.uri.query().unwrap_or_default();
     let params = Params::parse(query, &body);
     let now = venue.env.clock.now();
     let weight = {
-        let mut limits = venue
-            .exchange
-            .limits
-            .lock()
-            .expect("no holder of this lock panics");
+        let mut limits = venue.exchange.limits.lock().expect("no holder of this lock panics");
         limits.request(now.as_millis(), peer, endpoint.weight(&params))?
     };
     let mut orders = None;
@@ -180,9 +174,7 @@ fn failure(error: &ApiError) -> Response<Full<Bytes>> {
     let status = StatusCode::from_u16(error.status()).expect("every refusal has a valid status");
     let mut response = json(status, body);
     if let Some(seconds) = error.retry_after() {
-        response
-            .headers_mut()
-            .insert(RETRY_AFTER, HeaderValue::from(seconds));
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
 }
@@ -190,10 +182,7 @@ fn failure(error: &ApiError) -> Response<Full<Bytes>> {
 fn json(status: StatusCode, body: String) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(body.into()));
     *response.status_mut() = status;
-    response.headers_mut().insert(
-        CONTENT_TYPE,
-        HeaderValue::from_static("application/json;charset=utf-8"),
-    );
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json;charset=utf-8"));
     response
 }
 

@@ -61,16 +61,8 @@ impl Server {
     /// When it cannot be bound.
     pub async fn bind(env: Env, exchange: Arc<Exchange>) -> io::Result<Self> {
         let listener = env.net.listen(exchange.port).await?;
-        let venue = Venue {
-            env,
-            exchange,
-            hub: Hub::default(),
-            key_created: Notify::new(),
-        };
-        Ok(Self {
-            venue: Arc::new(venue),
-            listener,
-        })
+        let venue = Venue { env, exchange, hub: Hub::default(), key_created: Notify::new() };
+        Ok(Self { venue: Arc::new(venue), listener })
     }
 
     /// The bound address.
@@ -85,20 +77,12 @@ impl Server {
     pub async fn run(self) -> Infallible {
         let venue = self.venue;
         let env = &venue.env;
-        venue
-            .exchange
-            .lock()
-            .seed(|| env.entropy.bits("broker.market.seed"));
+        venue.exchange.lock().seed(|| env.entropy.bits("broker.market.seed"));
         let markets = venue.exchange.lock().markets.len();
         let _markets: Vec<_> = (0..markets)
-            .map(|market| {
-                env.spawn("broker.market", stream::play(venue.clone(), market))
-                    .abort_on_drop()
-            })
+            .map(|market| env.spawn("broker.market", stream::play(venue.clone(), market)).abort_on_drop())
             .collect();
-        let _keys = env
-            .spawn("broker.listen_keys", stream::expire_keys(venue.clone()))
-            .abort_on_drop();
+        let _keys = env.spawn("broker.listen_keys", stream::expire_keys(venue.clone())).abort_on_drop();
         loop {
             match self.listener.accept().await {
                 Ok((stream, peer)) => {

@@ -53,8 +53,7 @@ pub fn sign(secret: &str, payload: &str) -> String {
 /// `symbol=X&signature=S` → (`symbol=X`, `S`).
 fn split(text: &str) -> Option<(&str, &str)> {
     let (signed, last) = text.rsplit_once('&').unwrap_or(("", text));
-    last.strip_prefix("signature=")
-        .map(|signature| (signed, signature))
+    last.strip_prefix("signature=").map(|signature| (signed, signature))
 }
 
 /// Whether a request stamped `timestamp` may be served at `now`, all in milliseconds.
@@ -90,18 +89,9 @@ mod tests {
     fn a_signature_is_accepted_in_the_query_in_the_body_and_over_both() {
         let signer = Signer::new("s");
         let signed = |payload: &str| signer.sign(payload);
-        assert_eq!(
-            signer.verify(&format!("a=1&signature={}", signed("a=1")), ""),
-            Ok(())
-        );
-        assert_eq!(
-            signer.verify("", &format!("a=1&signature={}", signed("a=1"))),
-            Ok(())
-        );
-        assert_eq!(
-            signer.verify("a=1", &format!("b=2&signature={}", signed("a=1b=2"))),
-            Ok(())
-        );
+        assert_eq!(signer.verify(&format!("a=1&signature={}", signed("a=1")), ""), Ok(()));
+        assert_eq!(signer.verify("", &format!("a=1&signature={}", signed("a=1"))), Ok(()));
+        assert_eq!(signer.verify("a=1", &format!("b=2&signature={}", signed("a=1b=2"))), Ok(()));
         let joined = format!("b=2&signature={}", signed("a=1&b=2"));
         assert_eq!(signer.verify("a=1", &joined), Err(ApiError::BadSignature));
     }
@@ -110,17 +100,11 @@ mod tests {
     fn a_wrong_malformed_missing_or_misplaced_signature_is_refused() {
         let signer = Signer::new("s");
         let other = Signer::new("t").sign("a=1");
-        assert_eq!(
-            signer.verify(&format!("a=1&signature={other}"), ""),
-            Err(ApiError::BadSignature)
-        );
+        assert_eq!(signer.verify(&format!("a=1&signature={other}"), ""), Err(ApiError::BadSignature));
         assert_eq!(signer.verify("a=1&signature=zz", ""), Err(ApiError::BadSignature));
         let missing = Err(ApiError::MissingParameter("signature"));
         assert_eq!(signer.verify("a=1", ""), missing);
-        assert_eq!(
-            signer.verify(&format!("signature={}&a=1", signer.sign("a=1")), ""),
-            missing
-        );
+        assert_eq!(signer.verify(&format!("signature={}&a=1", signer.sign("a=1")), ""), missing);
     }
 
     #[test]

@@ -60,11 +60,7 @@ impl Target {
             }
             path => (false, Cow::Borrowed(path.strip_prefix("/ws/")?)),
         };
-        let names = list
-            .split('/')
-            .filter(|name| !name.is_empty())
-            .map(String::from)
-            .collect();
+        let names = list.split('/').filter(|name| !name.is_empty()).map(String::from).collect();
         Some(Self { combined, names })
     }
 }
@@ -77,16 +73,12 @@ pub(crate) fn upgrade(
 ) -> Result<Response<Full<Bytes>>, ApiError> {
     let headers = request.headers();
     let says = |name, word: &str| {
-        headers
-            .get(name)
-            .is_some_and(|v| v.as_bytes().eq_ignore_ascii_case(word.as_bytes()))
+        headers.get(name).is_some_and(|v| v.as_bytes().eq_ignore_ascii_case(word.as_bytes()))
     };
     let key = headers
         .get(SEC_WEBSOCKET_KEY)
         .filter(|_| says(UPGRADE, "websocket") && says(SEC_WEBSOCKET_VERSION, "13"));
-    let key = key.ok_or(ApiError::Unreadable(
-        "a stream needs a WebSocket handshake".into(),
-    ))?;
+    let key = key.ok_or(ApiError::Unreadable("a stream needs a WebSocket handshake".into()))?;
     if target.names.len() > MAX_STREAMS || target.names.iter().any(|name| name.len() > MAX_NAME) {
         return Err(ApiError::Unreadable("too many streams or too long a name".into()));
     }
@@ -107,12 +99,8 @@ pub(crate) fn upgrade(
     });
     let mut response = Response::new(Full::default());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-    response
-        .headers_mut()
-        .insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-    response
-        .headers_mut()
-        .insert(UPGRADE, HeaderValue::from_static("websocket"));
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    response.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
     response.headers_mut().insert(SEC_WEBSOCKET_ACCEPT, accept);
     Ok(response)
 }

@@ -6,19 +6,14 @@ mod support;
 use broker::{Config, SymbolConfig, tape};
 use support::{Broker, next, next_order, prices, say, say_all};
 
-const FAST: &[&str] = &[
-    "42000.00", "42000.10", "42000.20", "42000.30", "42000.40", "42000.50",
-];
+const FAST: &[&str] = &["42000.00", "42000.10", "42000.20", "42000.30", "42000.40", "42000.50"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn market_trades_are_contiguous_and_can_be_asked_for_again() {
     let broker = Broker::start(prices(20, FAST)).await;
     let mut raw = broker.open("/ws/btcusdt@aggTrade").await;
     let first = next(&mut raw).await.unwrap();
-    assert_eq!(
-        (&first["e"], &first["s"]),
-        (&"aggTrade".into(), &"BTCUSDT".into())
-    );
+    assert_eq!((&first["e"], &first["s"]), (&"aggTrade".into(), &"BTCUSDT".into()));
     let start = first["a"].as_u64().unwrap();
     let mut heard = vec![first];
     for id in start + 1..start + 10 {
@@ -26,11 +21,7 @@ async fn market_trades_are_contiguous_and_can_be_asked_for_again() {
         assert_eq!(trade["a"], id);
         heard.push(trade);
     }
-    let again = broker
-        .get(&format!(
-            "/fapi/v1/aggTrades?symbol=BTCUSDT&fromId={start}&limit=10"
-        ))
-        .await;
+    let again = broker.get(&format!("/fapi/v1/aggTrades?symbol=BTCUSDT&fromId={start}&limit=10")).await;
     assert_eq!(again.headers["x-mbx-used-weight-1m"], "20");
     for (trade, heard) in again.json.as_array().unwrap().iter().zip(heard) {
         for field in ["a", "p", "q", "f", "l", "T", "m"] {
@@ -44,17 +35,9 @@ async fn streams_can_be_combined_and_changed_while_they_run() {
     let broker = Broker::start(prices(20, FAST)).await;
     let mut socket = broker.open("/stream?streams=btcusdt@bookTicker").await;
     assert_eq!(next(&mut socket).await.unwrap()["stream"], "btcusdt@bookTicker");
-    say(
-        &mut socket,
-        r#"{"method":"SUBSCRIBE","params":["btcusdt@aggTrade"],"id":1}"#,
-    )
-    .await;
+    say(&mut socket, r#"{"method":"SUBSCRIBE","params":["btcusdt@aggTrade"],"id":1}"#).await;
     while next(&mut socket).await.unwrap()["stream"] != "btcusdt@aggTrade" {}
-    say(
-        &mut socket,
-        r#"{"method":"UNSUBSCRIBE","params":["btcusdt@bookTicker"],"id":2}"#,
-    )
-    .await;
+    say(&mut socket, r#"{"method":"UNSUBSCRIBE","params":["btcusdt@bookTicker"],"id":2}"#).await;
     while next(&mut socket).await.unwrap()["id"] != 2 {}
     assert_eq!(next(&mut socket).await.unwrap()["data"]["e"], "aggTrade");
     say(&mut socket, r#"{"method":"LIST_SUBSCRIPTIONS","id":3}"#).await;
@@ -85,25 +68,15 @@ async fn a_deleted_listen_key_silences_its_listener_without_disconnecting_it() {
     let key = broker.listen_key().await;
     assert_eq!(broker.listen_key().await, key);
     let mut first = broker.open(&format!("/ws/{key}")).await;
-    let keyed = async |method| {
-        broker
-            .send(method, "/fapi/v1/listenKey", Some("key"), String::new())
-            .await
-    };
+    let keyed = async |method| broker.send(method, "/fapi/v1/listenKey", Some("key"), String::new()).await;
     assert_eq!(keyed("PUT").await.json["listenKey"], key.as_str());
     assert_eq!(keyed("DELETE").await.status, 200);
     assert_eq!(keyed("PUT").await.code(), -1125);
     let mut second = broker.open(&format!("/ws/{}", broker.listen_key().await)).await;
-    broker
-        .order("side=BUY&type=MARKET&quantity=0.01&newClientOrderId=unheard")
-        .await;
+    broker.order("side=BUY&type=MARKET&quantity=0.01&newClientOrderId=unheard").await;
     assert_eq!(next_order(&mut second).await["c"], "unheard");
     say(&mut first, r#"{"method":"LIST_SUBSCRIPTIONS","id":9}"#).await;
-    assert_eq!(
-        next(&mut first).await.unwrap()["id"],
-        9,
-        "the answer comes, and no event before it"
-    );
+    assert_eq!(next(&mut first).await.unwrap()["id"], 9, "the answer comes, and no event before it");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -111,19 +84,11 @@ async fn requests_that_make_no_sense_are_answered_in_kind() {
     let broker = Broker::start(prices(0, &FAST[..1])).await;
     let unknown = broker.get("/fapi/v1/nothing").await;
     assert_eq!((unknown.status, unknown.code()), (404, -5000));
-    let long = broker
-        .send("POST", "/fapi/v1/order", Some("key"), "a".repeat(100_000))
-        .await;
+    let long = broker.send("POST", "/fapi/v1/order", Some("key"), "a".repeat(100_000)).await;
     assert_eq!(long.status, 413);
-    let garbage = broker
-        .send("POST", "/fapi/v1/order", Some("key"), "%%%=&&=\u{0}".into())
-        .await;
+    let garbage = broker.send("POST", "/fapi/v1/order", Some("key"), "%%%=&&=\u{0}".into()).await;
     assert_eq!((garbage.status, garbage.code()), (400, -1102));
-    assert_eq!(
-        broker.get("/ws/btcusdt@aggTrade").await.status,
-        400,
-        "not a WebSocket handshake"
-    );
+    assert_eq!(broker.get("/ws/btcusdt@aggTrade").await.status, 400, "not a WebSocket handshake");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -145,29 +110,17 @@ async fn whoever_asks_too_much_is_told_when_to_come_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_listing_names_the_filters_that_orders_must_pass() {
-    let broker = Broker::start(Config {
-        port: 0,
-        ..Config::default()
-    })
-    .await;
+    let broker = Broker::start(Config { port: 0, ..Config::default() }).await;
     let info = broker.get("/fapi/v1/exchangeInfo").await.json;
     let symbol = &info["symbols"][0];
-    assert_eq!(
-        (&symbol["symbol"], &symbol["baseAsset"]),
-        (&"BTCUSDT".into(), &"BTC".into())
-    );
+    assert_eq!((&symbol["symbol"], &symbol["baseAsset"]), (&"BTCUSDT".into(), &"BTC".into()));
     assert_eq!(symbol["filters"][0]["tickSize"], "0.10");
     assert_eq!(symbol["filters"][1]["stepSize"], "0.001");
     assert_eq!(symbol["filters"][3]["notional"], "100");
     let ticker = broker.get("/fapi/v1/ticker/bookTicker?symbol=BTCUSDT").await.json;
     assert!(support::number(&ticker["bidPrice"]) < support::number(&ticker["askPrice"]));
     assert!(
-        (broker.get("/fapi/v1/time").await.json["serverTime"]
-            .as_i64()
-            .unwrap()
-            - broker.now())
-        .abs()
-            < 5_000
+        (broker.get("/fapi/v1/time").await.json["serverTime"].as_i64().unwrap() - broker.now()).abs() < 5_000
     );
 }
 

@@ -70,15 +70,7 @@ impl Waiters {
             self.by_key.entry(key.clone()).or_default().insert(ticket);
         }
         let (answer, answered) = oneshot::channel();
-        self.waiters.insert(
-            ticket,
-            Waiter {
-                keys,
-                pending,
-                protocol,
-                answer,
-            },
-        );
+        self.waiters.insert(ticket, Waiter { keys, pending, protocol, answer });
         (ticket, answered)
     }
 
@@ -105,9 +97,7 @@ impl Waiters {
                     continue;
                 };
                 let mut answer = Vec::new();
-                if waiter
-                    .pending
-                    .attempt(db, &mut Reply::new(&mut answer, waiter.protocol))
+                if waiter.pending.attempt(db, &mut Reply::new(&mut answer, waiter.protocol))
                     && let Some(waiter) = self.take(ticket)
                 {
                     // A client that has gone meanwhile needs no answer.

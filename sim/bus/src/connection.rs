@@ -86,18 +86,8 @@ impl Connection {
         };
         env::detail!("bus.connected", client = id);
         let reader = RequestReader::new(shared.limits);
-        let session = Session {
-            id,
-            ..Session::default()
-        };
-        Self {
-            shared,
-            stream,
-            session,
-            reader,
-            input: BytesMut::new(),
-            output: Vec::new(),
-        }
+        let session = Session { id, ..Session::default() };
+        Self { shared, stream, session, reader, input: BytesMut::new(), output: Vec::new() }
     }
 
     /// Answers the client until it goes, or is sent away.
@@ -153,30 +143,13 @@ impl Connection {
             };
             consumed += args.wire_len();
             let reply = Reply::new(&mut self.output, self.session.protocol);
-            let mut call = Call {
-                args,
-                now,
-                shared,
-                state,
-                session: &mut self.session,
-                reply,
-                blocked: None,
-            };
+            let mut call =
+                Call { args, now, shared, state, session: &mut self.session, reply, blocked: None };
             command::execute(&mut call);
             let blocked = call.blocked.take();
-            if let Some(Blocked {
-                keys,
-                pending,
-                timeout,
-            }) = blocked
-            {
+            if let Some(Blocked { keys, pending, timeout }) = blocked {
                 let (ticket, answer) = state.waiters.enter(keys, pending, self.session.protocol);
-                break Pause::Waits(Waiting {
-                    shared: self.shared.clone(),
-                    ticket,
-                    answer,
-                    timeout,
-                });
+                break Pause::Waits(Waiting { shared: self.shared.clone(), ticket, answer, timeout });
             }
         };
         shared.check_timer(state);

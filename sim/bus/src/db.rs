@@ -122,10 +122,7 @@ impl Db {
     /// Makes a key hold a string, whatever it held.
     pub(crate) fn set_string(&mut self, key: &[u8], bytes: &[u8], ttl: Ttl) {
         match self.entries.get_mut(key) {
-            Some(Entry {
-                value: Value::String(old),
-                ..
-            }) => {
+            Some(Entry { value: Value::String(old), .. }) => {
                 old.clear();
                 old.extend_from_slice(bytes);
                 match ttl {
@@ -194,11 +191,7 @@ impl Db {
     /// Removes every key whose deadline has passed; a key still lives in the millisecond of its deadline (`keyIsExpired`,
     /// Redis `db.c`).
     pub(crate) fn expire(&mut self, now: WallMs) {
-        while self
-            .deadlines
-            .first()
-            .is_some_and(|(deadline, _)| *deadline < now)
-        {
+        while self.deadlines.first().is_some_and(|(deadline, _)| *deadline < now) {
             if let Some((_, key)) = self.deadlines.pop_first() {
                 self.entries.remove(&key);
                 env::detail!("bus.expired", key = %key.escape_ascii());

@@ -36,11 +36,7 @@ pub struct Config {
 impl Default for Config {
     /// Redis's port; limits that suit a system of small messages.
     fn default() -> Self {
-        Self {
-            port: 6379,
-            max_bulk: 16 << 20,
-            max_request: 64 << 20,
-        }
+        Self { port: 6379, max_bulk: 16 << 20, max_request: 64 << 20 }
     }
 }
 
@@ -67,10 +63,7 @@ impl Server {
     pub async fn bind(env: Env, config: Config) -> io::Result<Self> {
         let listener = env.net.listen(config.port).await?;
         let port = listener.local_addr()?.port();
-        let limits = Limits {
-            bulk: config.max_bulk,
-            request: config.max_request,
-        };
+        let limits = Limits { bulk: config.max_bulk, request: config.max_request };
         let shared = Shared {
             env,
             port,
@@ -79,10 +72,7 @@ impl Server {
             state: Mutex::default(),
             deadline_moved: Notify::new(),
         };
-        Ok(Self {
-            listener,
-            shared: Arc::new(shared),
-        })
+        Ok(Self { listener, shared: Arc::new(shared) })
     }
 
     /// The port, also when the system chose it.
@@ -93,10 +83,7 @@ impl Server {
     /// Accepts clients for ever.
     pub async fn run(self) {
         let shared = self.shared;
-        let _expiry = shared
-            .env
-            .spawn("bus.expiry", expire_on_time(shared.clone()))
-            .abort_on_drop();
+        let _expiry = shared.env.spawn("bus.expiry", expire_on_time(shared.clone())).abort_on_drop();
         env::fact!("bus.listening", port = u64::from(shared.port));
         loop {
             match self.listener.accept().await {

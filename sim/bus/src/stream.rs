@@ -21,19 +21,13 @@ impl StreamId {
     /// Below every entry: no entry may have it.
     pub(crate) const MIN: Self = Self { ms: 0, seq: 0 };
     /// The last possible entry.
-    pub(crate) const MAX: Self = Self {
-        ms: u64::MAX,
-        seq: u64::MAX,
-    };
+    pub(crate) const MAX: Self = Self { ms: u64::MAX, seq: u64::MAX };
 
     /// The id after this one.
     pub(crate) fn successor(self) -> Option<Self> {
         match self.seq.checked_add(1) {
             Some(seq) => Some(Self { seq, ..self }),
-            None => Some(Self {
-                ms: self.ms.checked_add(1)?,
-                seq: 0,
-            }),
+            None => Some(Self { ms: self.ms.checked_add(1)?, seq: 0 }),
         }
     }
 
@@ -41,10 +35,7 @@ impl StreamId {
     pub(crate) fn predecessor(self) -> Option<Self> {
         match self.seq.checked_sub(1) {
             Some(seq) => Some(Self { seq, ..self }),
-            None => Some(Self {
-                ms: self.ms.checked_sub(1)?,
-                seq: u64::MAX,
-            }),
+            None => Some(Self { ms: self.ms.checked_sub(1)?, seq: u64::MAX }),
         }
     }
 }
@@ -113,9 +104,7 @@ impl Stream {
 
     /// The oldest entry.
     pub(crate) fn first(&self) -> Option<(StreamId, &[u8])> {
-        self.entries
-            .first_key_value()
-            .map(|(id, fields)| (*id, &**fields))
+        self.entries.first_key_value().map(|(id, fields)| (*id, &**fields))
     }
 
     /// The newest entry.
@@ -129,10 +118,7 @@ impl Stream {
         match new {
             NewId::Auto if now_ms > last.ms => Some(StreamId { ms: now_ms, seq: 0 }),
             NewId::Auto => last.successor(),
-            NewId::AutoSeq(ms) if ms == last.ms => Some(StreamId {
-                ms,
-                seq: last.seq.checked_add(1)?,
-            }),
+            NewId::AutoSeq(ms) if ms == last.ms => Some(StreamId { ms, seq: last.seq.checked_add(1)? }),
             NewId::AutoSeq(ms) => Some(StreamId { ms, seq: 0 }).filter(|id| *id > last),
             NewId::Exactly(id) => Some(id).filter(|id| *id > last),
         }
@@ -162,10 +148,7 @@ impl Stream {
     ) -> impl DoubleEndedIterator<Item = (StreamId, &[u8])> + Clone {
         // `BTreeMap::range` panics on a range that ends before it starts.
         let range = if range.is_empty() { None } else { Some(range) };
-        range
-            .into_iter()
-            .flat_map(|range| self.entries.range(range))
-            .map(|(id, fields)| (*id, &**fields))
+        range.into_iter().flat_map(|range| self.entries.range(range)).map(|(id, fields)| (*id, &**fields))
     }
 
     /// Cuts the old end and returns how many entries went.
@@ -173,10 +156,7 @@ impl Stream {
         let mut removed = 0;
         match trim.at_most {
             None => {
-                while self
-                    .first()
-                    .is_some_and(|(oldest, _)| self.may_lose(1, oldest, trim.to))
-                {
+                while self.first().is_some_and(|(oldest, _)| self.may_lose(1, oldest, trim.to)) {
                     self.entries.pop_first();
                     removed += 1;
                 }
@@ -205,10 +185,7 @@ impl Stream {
     /// The size of the oldest node and its newest entry.
     fn oldest_node(&self) -> Option<(usize, StreamId)> {
         let node = self.entries.len().min(NODE_ENTRIES);
-        self.entries
-            .keys()
-            .nth(node.checked_sub(1)?)
-            .map(|newest| (node, *newest))
+        self.entries.keys().nth(node.checked_sub(1)?).map(|newest| (node, *newest))
     }
 }
 
@@ -253,35 +230,17 @@ mod tests {
     #[test]
     fn exact_trimming_leaves_exactly_what_was_asked() {
         let mut stream = numbered(10);
-        assert_eq!(
-            stream.trim(Trim {
-                to: TrimTo::Length(7),
-                at_most: None
-            }),
-            3
-        );
-        assert_eq!(
-            stream.trim(Trim {
-                to: TrimTo::Id(id(6, 0)),
-                at_most: None
-            }),
-            2
-        );
+        assert_eq!(stream.trim(Trim { to: TrimTo::Length(7), at_most: None }), 3);
+        assert_eq!(stream.trim(Trim { to: TrimTo::Id(id(6, 0)), at_most: None }), 2);
         assert_eq!(stream.first().map(|(first, _)| first), Some(id(6, 0)));
-        assert_eq!(
-            (stream.len(), stream.last_id(), stream.added()),
-            (5, id(10, 0), 10)
-        );
+        assert_eq!((stream.len(), stream.last_id(), stream.added()), (5, id(10, 0), 10));
     }
 
     #[test]
     fn approximate_trimming_removes_whole_nodes_within_its_limit() {
         let trimmed = |to, at_most| {
             let mut stream = numbered(350);
-            stream.trim(Trim {
-                to,
-                at_most: Some(at_most),
-            })
+            stream.trim(Trim { to, at_most: Some(at_most) })
         };
         assert_eq!(trimmed(TrimTo::Length(100), 0), 200);
         assert_eq!(trimmed(TrimTo::Length(100), 150), 100);
@@ -297,10 +256,7 @@ mod tests {
         assert!(stream.delete(id(2, 0)));
         assert!(!stream.delete(id(2, 0)));
         assert_eq!((stream.len(), stream.max_deleted_id()), (2, id(2, 0)));
-        let ids: Vec<_> = stream
-            .range(StreamId::MIN..=StreamId::MAX)
-            .map(|(id, _)| id.ms)
-            .collect();
+        let ids: Vec<_> = stream.range(StreamId::MIN..=StreamId::MAX).map(|(id, _)| id.ms).collect();
         assert_eq!(ids, [1, 3]);
         assert_eq!(stream.range(id(3, 0)..=id(1, 0)).count(), 0);
     }

@@ -42,11 +42,7 @@ pub(crate) struct Key {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub(crate) fn new(stream: S) -> Self {
-        Self {
-            stream,
-            input: BytesMut::new(),
-            out: BytesMut::new(),
-        }
+        Self { stream, input: BytesMut::new(), out: BytesMut::new() }
     }
 
     /// Hears the client's opening. With a key it is let in; with a refusal it is told that and the connection ends.
@@ -64,9 +60,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Ok(Some(params)) => self.greet(params, admission),
             Err(error) => Err(error),
         };
-        let settings = settings
-            .map_err(|error| backend::error(&error.severity(Severity::Fatal), &mut self.out))
-            .ok();
+        let settings =
+            settings.map_err(|error| backend::error(&error.severity(Severity::Fatal), &mut self.out)).ok();
         self.write_out().await?;
         Ok(settings)
     }
@@ -91,9 +86,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     format!("unsupported frontend protocol {major}.{minor}: server supports 3.0 to 3.0");
                 return Ok(Err(SqlError::new(state::FEATURE_NOT_SUPPORTED, message)));
             }
-            let (options, params): (Vec<_>, Vec<_>) = params
-                .into_iter()
-                .partition(|(name, _)| name.starts_with("_pq_."));
+            let (options, params): (Vec<_>, Vec<_>) =
+                params.into_iter().partition(|(name, _)| name.starts_with("_pq_."));
             if minor > 0 || !options.is_empty() {
                 let options: Vec<&str> = options.iter().map(|(name, _)| name.as_str()).collect();
                 backend::negotiate_version(&options, &mut self.out);
@@ -123,10 +117,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
         }
         if !has_user {
-            return Err(SqlError::new(
-                "28000",
-                "no PostgreSQL user name specified in startup packet",
-            ));
+            return Err(SqlError::new("28000", "no PostgreSQL user name specified in startup packet"));
         }
         backend::authentication_ok(&mut self.out);
         for (name, value) in settings.reported() {

@@ -107,10 +107,7 @@ impl SqlError {
 
     /// The statement uses something that this server does not have.
     pub(crate) fn unsupported(feature: impl fmt::Display) -> Box<Self> {
-        Self::new(
-            state::FEATURE_NOT_SUPPORTED,
-            format!("{feature} is not supported"),
-        )
+        Self::new(state::FEATURE_NOT_SUPPORTED, format!("{feature} is not supported"))
     }
 
     pub(crate) fn syntax(message: impl Into<String>) -> Box<Self> {
@@ -118,17 +115,11 @@ impl SqlError {
     }
 
     pub(crate) fn no_table(name: &str) -> Box<Self> {
-        Self::new(
-            state::UNDEFINED_TABLE,
-            format!("relation \"{name}\" does not exist"),
-        )
+        Self::new(state::UNDEFINED_TABLE, format!("relation \"{name}\" does not exist"))
     }
 
     pub(crate) fn no_column(name: &str) -> Box<Self> {
-        Self::new(
-            state::UNDEFINED_COLUMN,
-            format!("column \"{name}\" does not exist"),
-        )
+        Self::new(state::UNDEFINED_COLUMN, format!("column \"{name}\" does not exist"))
     }
 
     pub(crate) fn protocol(message: impl Into<String>) -> Box<Self> {

@@ -14,9 +14,7 @@ pub struct Replica {
 
 impl std::fmt::Debug for Replica {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Replica")
-            .field("position", &self.position)
-            .finish_non_exhaustive()
+        f.debug_struct("Replica").field("position", &self.position).finish_non_exhaustive()
     }
 }
 
@@ -48,12 +46,9 @@ impl Replica {
 
     /// The rows of a table in the order of insertion; none if there is no such table.
     pub fn rows<'a>(&'a self, table: &str) -> impl Iterator<Item = Row<'a>> + use<'a> {
-        self.table(table).into_iter().flat_map(|table| {
-            table.rows().map(|(_, values)| Row {
-                schema: &table.schema,
-                values,
-            })
-        })
+        self.table(table)
+            .into_iter()
+            .flat_map(|table| table.rows().map(|(_, values)| Row { schema: &table.schema, values }))
     }
 
     /// The first row whose `column` reads `value`. One lookup if the column is a key of its own, else a scan.
@@ -62,10 +57,7 @@ impl Replica {
         let schema = &table.schema;
         let position = schema.column(column)?;
         let key = text::parse(value, schema.columns[position].ty).ok()?;
-        let index = schema
-            .uniques
-            .iter()
-            .position(|unique| unique.columns == [position]);
+        let index = schema.uniques.iter().position(|unique| unique.columns == [position]);
         let values = match index {
             Some(index) => table.get(table.lookup(index, std::slice::from_ref(&key))?)?,
             None => table.rows().find(|(_, row)| row[position] == key)?.1,

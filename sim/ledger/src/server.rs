@@ -25,10 +25,7 @@ pub struct Config {
 impl Default for Config {
     /// PostgreSQL's port and limit.
     fn default() -> Self {
-        Self {
-            port: 5432,
-            max_connections: 100,
-        }
+        Self { port: 5432, max_connections: 100 }
     }
 }
 
@@ -68,11 +65,7 @@ impl Server {
     /// [`ServeError::Listen`].
     pub async fn bind(env: Env, config: Config) -> Result<Self, ServeError> {
         let listener = env.net.listen(config.port).await.map_err(ServeError::Listen)?;
-        Ok(Self {
-            env,
-            listener,
-            places: Arc::new(Semaphore::new(config.max_connections)),
-        })
+        Ok(Self { env, listener, places: Arc::new(Semaphore::new(config.max_connections)) })
     }
 
     /// The bound port.
@@ -80,10 +73,7 @@ impl Server {
     /// # Errors
     /// [`ServeError::Listen`].
     pub fn port(&self) -> Result<u16, ServeError> {
-        self.listener
-            .local_addr()
-            .map(|address| address.port())
-            .map_err(ServeError::Listen)
+        self.listener.local_addr().map(|address| address.port()).map_err(ServeError::Listen)
     }
 
     /// Recovers the log and serves for ever. When the log fails (PANIC), every connection is closed and the log is
@@ -123,10 +113,7 @@ impl Server {
         loop {
             let stream = self.next_client().await;
             *clients = clients.wrapping_add(1);
-            let key = Key {
-                process: *clients,
-                secret: self.env.entropy.bits("ledger.cancel_key") as u32,
-            };
+            let key = Key { process: *clients, secret: self.env.entropy.bits("ledger.cancel_key") as u32 };
             let engine = engine.clone();
             match self.places.clone().try_acquire_owned() {
                 Ok(place) => {

@@ -31,50 +31,20 @@ const fn setting(
     rule: Rule,
     reported: Option<&'static str>,
 ) -> Setting {
-    Setting {
-        name,
-        default,
-        rule,
-        reported,
-    }
+    Setting { name, default, rule, reported }
 }
 
 const ALL: &[Setting] = &[
     setting("application_name", "", Rule::Any, Some("application_name")),
     setting("bytea_output", "hex", Rule::OneOf(&["hex"]), None),
-    setting(
-        "client_encoding",
-        "UTF8",
-        Rule::OneOf(&["UTF8", "UTF-8", "unicode"]),
-        Some("client_encoding"),
-    ),
+    setting("client_encoding", "UTF8", Rule::OneOf(&["UTF8", "UTF-8", "unicode"]), Some("client_encoding")),
     setting("client_min_messages", "notice", Rule::Any, None),
-    setting(
-        "datestyle",
-        "ISO, MDY",
-        Rule::OneOf(&["ISO, MDY", "ISO"]),
-        Some("DateStyle"),
-    ),
-    setting(
-        "default_transaction_isolation",
-        "read committed",
-        Rule::OneOf(&["read committed"]),
-        None,
-    ),
+    setting("datestyle", "ISO, MDY", Rule::OneOf(&["ISO, MDY", "ISO"]), Some("DateStyle")),
+    setting("default_transaction_isolation", "read committed", Rule::OneOf(&["read committed"]), None),
     setting("extra_float_digits", "1", Rule::Any, None),
-    setting(
-        "idle_in_transaction_session_timeout",
-        "0",
-        Rule::OneOf(&["0"]),
-        None,
-    ),
+    setting("idle_in_transaction_session_timeout", "0", Rule::OneOf(&["0"]), None),
     setting("integer_datetimes", "on", Rule::Fixed, Some("integer_datetimes")),
-    setting(
-        "intervalstyle",
-        "postgres",
-        Rule::OneOf(&["postgres"]),
-        Some("IntervalStyle"),
-    ),
+    setting("intervalstyle", "postgres", Rule::OneOf(&["postgres"]), Some("IntervalStyle")),
     setting("lock_timeout", "0", Rule::OneOf(&["0"]), None),
     setting(
         "search_path",
@@ -85,26 +55,11 @@ const ALL: &[Setting] = &[
     setting("server_encoding", "UTF8", Rule::Fixed, Some("server_encoding")),
     setting("server_version", "16.4", Rule::Fixed, Some("server_version")),
     setting("server_version_num", "160004", Rule::Fixed, None),
-    setting(
-        "standard_conforming_strings",
-        "on",
-        Rule::OneOf(&["on"]),
-        Some("standard_conforming_strings"),
-    ),
+    setting("standard_conforming_strings", "on", Rule::OneOf(&["on"]), Some("standard_conforming_strings")),
     setting("statement_timeout", "0", Rule::OneOf(&["0"]), None),
     setting("synchronous_commit", "on", Rule::OneOf(&["on"]), None),
-    setting(
-        "timezone",
-        "UTC",
-        Rule::OneOf(&["UTC", "GMT", "Etc/UTC"]),
-        Some("TimeZone"),
-    ),
-    setting(
-        "transaction_isolation",
-        "read committed",
-        Rule::OneOf(&["read committed"]),
-        None,
-    ),
+    setting("timezone", "UTC", Rule::OneOf(&["UTC", "GMT", "Etc/UTC"]), Some("TimeZone")),
+    setting("transaction_isolation", "read committed", Rule::OneOf(&["read committed"]), None),
 ];
 
 /// The settings of one session.
@@ -114,14 +69,9 @@ pub(crate) struct Settings {
 }
 
 fn find(name: &str) -> Result<&'static Setting> {
-    ALL.iter()
-        .find(|setting| setting.name.eq_ignore_ascii_case(name))
-        .ok_or_else(|| {
-            SqlError::new(
-                state::UNDEFINED_OBJECT,
-                format!("unrecognized configuration parameter \"{name}\""),
-            )
-        })
+    ALL.iter().find(|setting| setting.name.eq_ignore_ascii_case(name)).ok_or_else(|| {
+        SqlError::new(state::UNDEFINED_OBJECT, format!("unrecognized configuration parameter \"{name}\""))
+    })
 }
 
 /// The name that `SHOW` puts over a setting's value.
@@ -161,19 +111,13 @@ impl Settings {
     /// The value of `name`.
     pub(crate) fn show(&self, name: &str) -> Result<&str> {
         let setting = find(name)?;
-        Ok(self
-            .changed
-            .get(setting.name)
-            .map_or(setting.default, String::as_str))
+        Ok(self.changed.get(setting.name).map_or(setting.default, String::as_str))
     }
 
     /// What a client is told when its session starts, in a fixed order.
     pub(crate) fn reported(&self) -> impl Iterator<Item = (&'static str, &str)> {
         ALL.iter().filter_map(|setting| {
-            let value = self
-                .changed
-                .get(setting.name)
-                .map_or(setting.default, String::as_str);
+            let value = self.changed.get(setting.name).map_or(setting.default, String::as_str);
             setting.reported.map(|reported| (reported, value))
         })
     }

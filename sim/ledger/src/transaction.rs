@@ -39,14 +39,7 @@ pub(crate) struct Transaction {
 
 impl Transaction {
     pub(crate) fn new(engine: Arc<Engine>) -> Self {
-        Self {
-            engine,
-            block: Status::Idle,
-            read_only: false,
-            started: None,
-            writer: None,
-            ticket: None,
-        }
+        Self { engine, block: Status::Idle, read_only: false, started: None, writer: None, ticket: None }
     }
 
     pub(crate) fn status(&self) -> Status {
@@ -83,10 +76,7 @@ impl Transaction {
         if writes && self.read_only {
             return Err(SqlError::new(
                 state::READ_ONLY_TRANSACTION,
-                format!(
-                    "cannot execute {} in a read-only transaction",
-                    prepared.plan.command()
-                ),
+                format!("cannot execute {} in a read-only transaction", prepared.plan.command()),
             ));
         }
         let now = *self.started.get_or_insert_with(|| self.engine.now());
@@ -119,30 +109,20 @@ impl Transaction {
         };
         match fresh {
             Some(fresh) if fresh.columns == stale.columns && fresh.params == stale.params => Ok(fresh),
-            _ => Err(SqlError::new(
-                state::FEATURE_NOT_SUPPORTED,
-                "cached plan must not change result type",
-            )),
+            _ => Err(SqlError::new(state::FEATURE_NOT_SUPPORTED, "cached plan must not change result type")),
         }
     }
 
     /// `BEGIN`.
     pub(crate) fn begin(&mut self, read_only: bool) -> Ended {
-        let warning = (self.block == Status::Open).then(|| {
-            SqlError::new(
-                state::ACTIVE_TRANSACTION,
-                "there is already a transaction in progress",
-            )
-        });
+        let warning = (self.block == Status::Open)
+            .then(|| SqlError::new(state::ACTIVE_TRANSACTION, "there is already a transaction in progress"));
         if warning.is_none() {
             self.block = Status::Open;
             self.read_only = read_only;
             self.started.get_or_insert_with(|| self.engine.now());
         }
-        Ended {
-            tag: "BEGIN",
-            warning,
-        }
+        Ended { tag: "BEGIN", warning }
     }
 
     /// `COMMIT`: when it returns, the transaction is durable or has been undone.
@@ -153,10 +133,7 @@ impl Transaction {
         let warning = self.no_block();
         self.block = Status::Idle;
         self.finish().await?;
-        Ok(Ended {
-            tag: "COMMIT",
-            warning,
-        })
+        Ok(Ended { tag: "COMMIT", warning })
     }
 
     /// `ROLLBACK`.
@@ -164,19 +141,12 @@ impl Transaction {
         let warning = self.no_block();
         self.block = Status::Idle;
         self.reset();
-        Ended {
-            tag: "ROLLBACK",
-            warning,
-        }
+        Ended { tag: "ROLLBACK", warning }
     }
 
     fn no_block(&self) -> Option<Box<SqlError>> {
-        (self.block == Status::Idle).then(|| {
-            SqlError::new(
-                state::NO_ACTIVE_TRANSACTION,
-                "there is no transaction in progress",
-            )
-        })
+        (self.block == Status::Idle)
+            .then(|| SqlError::new(state::NO_ACTIVE_TRANSACTION, "there is no transaction in progress"))
     }
 
     /// Commits an implicit transaction and waits until it is durable. Does nothing in a block.

@@ -68,10 +68,7 @@ impl Names {
     }
 
     fn in_dir<'a>(&'a self, dir: &'a str) -> impl Iterator<Item = &'a String> {
-        self.files
-            .keys()
-            .chain(&self.dirs)
-            .filter(move |path| !path.is_empty() && parent(path) == dir)
+        self.files.keys().chain(&self.dirs).filter(move |path| !path.is_empty() && parent(path) == dir)
     }
 }
 
@@ -137,9 +134,7 @@ impl Volume {
     pub(crate) fn vanish(&mut self, path: &str) -> bool {
         let there = self.live.files.contains_key(path) || self.live.dirs.contains(path);
         for names in [&mut self.live, &mut self.durable] {
-            names
-                .files
-                .retain(|name, _| name != path && !is_below(name, path));
+            names.files.retain(|name, _| name != path && !is_below(name, path));
             names.dirs.retain(|name| name != path && !is_below(name, path));
         }
         there
@@ -149,11 +144,8 @@ impl Volume {
         if !self.live.is_dir(dir) {
             return Err(NameError::Missing);
         }
-        let mut names: Vec<String> = self
-            .live
-            .in_dir(dir)
-            .map(|path| path.rsplit('/').next().unwrap_or(path).to_string())
-            .collect();
+        let mut names: Vec<String> =
+            self.live.in_dir(dir).map(|path| path.rsplit('/').next().unwrap_or(path).to_string()).collect();
         names.sort();
         Ok(names)
     }
@@ -175,18 +167,14 @@ impl Volume {
     }
 
     pub(crate) fn len(&self, inode: Inode) -> u64 {
-        self.inodes
-            .get(&inode)
-            .map_or(0, |content| content.cached.len() as u64)
+        self.inodes.get(&inode).map_or(0, |content| content.cached.len() as u64)
     }
 
     pub(crate) fn read(&self, inode: Inode, buf: &mut [u8], offset: u64) -> usize {
         let Some(content) = self.inodes.get(&inode) else {
             return 0;
         };
-        let start = usize::try_from(offset)
-            .unwrap_or(usize::MAX)
-            .min(content.cached.len());
+        let start = usize::try_from(offset).unwrap_or(usize::MAX).min(content.cached.len());
         let available = &content.cached[start..];
         let count = available.len().min(buf.len());
         buf[..count].copy_from_slice(&available[..count]);
@@ -219,9 +207,7 @@ impl Volume {
 
     /// Makes the content durable; returns how many bytes were written out.
     pub(crate) fn sync(&mut self, inode: Inode) -> u64 {
-        self.inodes
-            .get_mut(&inode)
-            .map_or(0, |content| content.flush(|_| true))
+        self.inodes.get_mut(&inode).map_or(0, |content| content.flush(|_| true))
     }
 
     /// The kernel gives up on the dirty pages: they can still be read, but nothing will ever write them.
@@ -247,12 +233,7 @@ impl Volume {
 
     /// Flips every bit of a range, in the cache and on the platter; how many bytes were hit.
     pub(crate) fn corrupt(&mut self, path: &str, offset: u64, len: u64) -> usize {
-        let Some(content) = self
-            .live
-            .files
-            .get(path)
-            .and_then(|inode| self.inodes.get_mut(inode))
-        else {
+        let Some(content) = self.live.files.get(path).and_then(|inode| self.inodes.get_mut(inode)) else {
             return 0;
         };
         let mut hit = 0;
@@ -295,17 +276,9 @@ impl Volume {
     }
 
     fn contents(&self, names: &Names) -> BTreeMap<String, Vec<u8>> {
-        let content = |inode: &Inode| {
-            self.inodes
-                .get(inode)
-                .map(|content| content.cached.clone())
-                .unwrap_or_default()
-        };
-        names
-            .files
-            .iter()
-            .map(|(path, inode)| (path.clone(), content(inode)))
-            .collect()
+        let content =
+            |inode: &Inode| self.inodes.get(inode).map(|content| content.cached.clone()).unwrap_or_default();
+        names.files.iter().map(|(path, inode)| (path.clone(), content(inode))).collect()
     }
 
     /// What a power loss that keeps nothing would leave of a file.

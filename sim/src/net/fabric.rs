@@ -41,10 +41,7 @@ pub(crate) struct LinkProfile {
 
 impl Default for LinkProfile {
     fn default() -> Self {
-        Self {
-            least: ms(1),
-            most: ms(5),
-        }
+        Self { least: ms(1), most: ms(5) }
     }
 }
 
@@ -148,11 +145,7 @@ impl Fabric {
 
     fn push(&mut self, at: SimTime, what: What) {
         self.order += 1;
-        self.queue.push(Reverse(Due {
-            at,
-            order: self.order,
-            what,
-        }));
+        self.queue.push(Reverse(Due { at, order: self.order, what }));
     }
 
     /// The flow that a segment belongs to, if it is one between hosts of this world.
@@ -174,8 +167,7 @@ impl Fabric {
         let opening = opens(segment);
         let pure_ack = is_pure_ack(segment);
         let numbers = [(from as u64) << 32 | to as u64, u64::from(next_sequence(segment))];
-        self.recorder
-            .note("net.packet", &self.nodes[from].name, numbers, &segment.payload);
+        self.recorder.note("net.packet", &self.nodes[from].name, numbers, &segment.payload);
         if opening {
             let boots = (self.nodes[from].boots, self.nodes[to].boots);
             self.flows.insert(flow_key, Flow::new(boots));
@@ -258,15 +250,7 @@ impl Fabric {
         let back = flow_key.back();
         let (from, to) = (flow_key.from.host, flow_key.to.host);
         if !self.nodes[to].powered {
-            return self.obstruct(
-                now,
-                flow_key,
-                packet,
-                Obstacle {
-                    entry: None,
-                    held: false,
-                },
-            );
+            return self.obstruct(now, flow_key, packet, Obstacle { entry: None, held: false });
         }
         if opens(segment) {
             // Whoever answers, it is the machine as it is now.
@@ -274,10 +258,7 @@ impl Fabric {
             self.flows.entry(flow_key).and_modify(|flow| flow.boots.1 = boots);
             self.flows.entry(back).and_modify(|flow| flow.boots.0 = boots);
         }
-        let stale = self
-            .flows
-            .get(&flow_key)
-            .is_some_and(|flow| flow.boots.1 != self.nodes[to].boots);
+        let stale = self.flows.get(&flow_key).is_some_and(|flow| flow.boots.1 != self.nodes[to].boots);
         let closed = self.flows.get(&back).is_some_and(|flow| flow.orphan) && !segment.payload.is_empty();
         if segment.flags.rst {
             self.flows.remove(&flow_key);
@@ -306,11 +287,8 @@ impl Fabric {
         };
         flow.attempt += 1;
         let attempt = flow.attempt;
-        let obstacle = if self.nodes[to].powered {
-            self.obstacle(from, to, opening)
-        } else {
-            Some(Obstacle::default())
-        };
+        let obstacle =
+            if self.nodes[to].powered { self.obstacle(from, to, opening) } else { Some(Obstacle::default()) };
         match obstacle {
             None => self.release(now, flow_key),
             Some(_) if attempt >= if opening { SYN_RETRIES } else { RETRIES } => {
@@ -342,11 +320,7 @@ impl Fabric {
 
     fn forget(&mut self, flow_key: FlowKey) {
         let back = flow_key.back();
-        let closed = |key: &FlowKey| {
-            self.flows
-                .get(key)
-                .is_none_or(|flow| flow.orphan && flow.finished)
-        };
+        let closed = |key: &FlowKey| self.flows.get(key).is_none_or(|flow| flow.orphan && flow.finished);
         if closed(&flow_key) && closed(&back) {
             self.flows.remove(&flow_key);
             self.flows.remove(&back);
@@ -367,9 +341,7 @@ impl Fabric {
                 }
                 NetFault::Loss { link, percent } if link.carries(src, dst) => {
                     let lost = (0..RETRIES).take_while(|_| pair.loss.chance(*percent)).count() as u32;
-                    (0..lost)
-                        .map(|attempt| Flow::retransmission_timeout(attempt, false))
-                        .sum()
+                    (0..lost).map(|attempt| Flow::retransmission_timeout(attempt, false)).sum()
                 }
                 NetFault::Bandwidth { link, rate } if link.carries(src, dst) => {
                     let sending = Duration::from_micros(size * 1_000_000 / rate);
@@ -397,10 +369,7 @@ impl Fabric {
                 NetFault::BlackHole(host) => (**host == *src || **host == *dst, false),
                 _ => (false, false),
             };
-            obstructed.then_some(Obstacle {
-                entry: Some(*entry),
-                held,
-            })
+            obstructed.then_some(Obstacle { entry: Some(*entry), held })
         })
     }
 
@@ -457,10 +426,7 @@ impl Fabric {
     }
 
     fn reset_all(&mut self, link: &Link, deliver: &mut Vec<Packet>) -> bool {
-        let both_ways = Link {
-            both: true,
-            ..link.clone()
-        };
+        let both_ways = Link { both: true, ..link.clone() };
         let hit = self.carried(&both_ways);
         for flow_key in &hit {
             self.flows.remove(flow_key);
@@ -471,11 +437,7 @@ impl Fabric {
 
     fn half_open(&mut self, link: &Link, deliver: &mut Vec<Packet>) -> bool {
         // The end that forgets is the one which the reset, seemingly from its peer, reaches.
-        let towards = Link {
-            from: link.to.clone(),
-            to: link.from.clone(),
-            both: false,
-        };
+        let towards = Link { from: link.to.clone(), to: link.from.clone(), both: false };
         let hit = self.carried(&towards);
         deliver.extend(hit.iter().map(|flow_key| reset(*flow_key)));
         !hit.is_empty()
@@ -499,12 +461,7 @@ impl Fabric {
         let left = |(FlowKey { from, .. }, flow): &(&FlowKey, &Flow)| {
             from.host == host && flow.orphan && port.is_none_or(|port| from.port == port)
         };
-        let left: Vec<FlowKey> = self
-            .flows
-            .iter()
-            .filter(left)
-            .map(|(flow_key, _)| *flow_key)
-            .collect();
+        let left: Vec<FlowKey> = self.flows.iter().filter(left).map(|(flow_key, _)| *flow_key).collect();
         for flow_key in left {
             self.flows.remove(&flow_key);
             deliver.push(reset(flow_key.back()));

@@ -36,10 +36,7 @@ pub(crate) struct Flow {
 impl Flow {
     /// A flow that begins, between these boots of the sender's and the receiver's machine.
     pub(crate) fn new(boots: (u64, u64)) -> Self {
-        Self {
-            boots,
-            ..Self::default()
-        }
+        Self { boots, ..Self::default() }
     }
 
     /// Notes what the sender has told about itself.
@@ -79,9 +76,7 @@ mod tests {
 
     #[test]
     fn the_retransmission_timeout_doubles_to_its_bound() {
-        let spans: Vec<u128> = (0..4)
-            .map(|n| Flow::retransmission_timeout(n, false).as_millis())
-            .collect();
+        let spans: Vec<u128> = (0..4).map(|n| Flow::retransmission_timeout(n, false).as_millis()).collect();
         assert_eq!(spans, [200, 400, 800, 1_600]);
         assert_eq!(Flow::retransmission_timeout(2, true), secs(4));
         assert_eq!(Flow::retransmission_timeout(40, false), secs(120));
@@ -89,12 +84,7 @@ mod tests {
 
     #[test]
     fn a_closed_window_reopens_when_enough_has_been_read() {
-        let mut flow = Flow {
-            window: 100,
-            seq: 7,
-            ack: 9,
-            ..Flow::default()
-        };
+        let mut flow = Flow { window: 100, seq: 7, ack: 9, ..Flow::default() };
         assert_eq!(flow.freed(1_000), None);
         assert_eq!(flow.freed(20_000), Some((7, 9, 21_100)));
         assert_eq!(flow.freed(50_000), None, "the peer knows of enough room");

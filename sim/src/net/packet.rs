@@ -39,10 +39,7 @@ pub(crate) struct FlowKey {
 impl FlowKey {
     /// The flow between two sockets; none when an address is no host's.
     pub(crate) fn between(from: SocketAddr, to: SocketAddr) -> Option<Self> {
-        Some(Self {
-            from: End::at(from.ip(), from.port())?,
-            to: End::at(to.ip(), to.port())?,
-        })
+        Some(Self { from: End::at(from.ip(), from.port())?, to: End::at(to.ip(), to.port())? })
     }
 
     /// The flow that a segment belongs to.
@@ -55,10 +52,7 @@ impl FlowKey {
 
     /// The other direction.
     pub(crate) fn back(self) -> Self {
-        Self {
-            from: self.to,
-            to: self.from,
-        }
+        Self { from: self.to, to: self.from }
     }
 }
 
@@ -82,50 +76,22 @@ pub(crate) fn is_pure_ack(segment: &TcpSegment) -> bool {
 /// The sequence number after the segment (RFC 9293, §3.4: SYN and FIN count as one byte each).
 pub(crate) fn next_sequence(segment: &TcpSegment) -> u32 {
     let control = u32::from(segment.flags.syn) + u32::from(segment.flags.fin);
-    segment
-        .seq
-        .wrapping_add(segment.payload.len() as u32)
-        .wrapping_add(control)
+    segment.seq.wrapping_add(segment.payload.len() as u32).wrapping_add(control)
 }
 
 /// A reset that looks as if the flow's sender had sent it.
 pub(crate) fn reset(flow: FlowKey) -> Packet {
-    let flags = TcpFlags {
-        rst: true,
-        ack: true,
-        ..TcpFlags::default()
-    };
+    let flags = TcpFlags { rst: true, ack: true, ..TcpFlags::default() };
     segment(flow, 0, 0, flags, 0)
 }
 
 /// An acknowledgement that announces room for `window` more bytes.
 pub(crate) fn window_update(flow: FlowKey, seq: u32, ack: u32, window: u16) -> Packet {
-    segment(
-        flow,
-        seq,
-        ack,
-        TcpFlags {
-            ack: true,
-            ..TcpFlags::default()
-        },
-        window,
-    )
+    segment(flow, seq, ack, TcpFlags { ack: true, ..TcpFlags::default() }, window)
 }
 
 fn segment(FlowKey { from, to }: FlowKey, seq: u32, ack: u32, flags: TcpFlags, window: u16) -> Packet {
-    let payload = TcpSegment {
-        src_port: from.port,
-        dst_port: to.port,
-        seq,
-        ack,
-        flags,
-        window,
-        payload: Bytes::new(),
-    };
-    Packet {
-        src: address(from.host),
-        dst: address(to.host),
-        ttl: 64,
-        payload: Transport::Tcp(payload),
-    }
+    let payload =
+        TcpSegment { src_port: from.port, dst_port: to.port, seq, ack, flags, window, payload: Bytes::new() };
+    Packet { src: address(from.host), dst: address(to.host), ttl: 64, payload: Transport::Tcp(payload) }
 }

@@ -28,11 +28,7 @@ impl<'a> Inject<'a> {
     /// Adds any fault.
     pub fn fault(self, fault: Fault) -> &'a mut Entry {
         let entries = &mut self.plan.entries;
-        entries.push(Entry {
-            when: self.when,
-            fault,
-            lasting: None,
-        });
+        entries.push(Entry { when: self.when, fault, lasting: None });
         entries.last_mut().expect("an entry was pushed just now")
     }
 
@@ -79,11 +75,7 @@ impl<'a> NetInject<'a> {
 
     /// Adds `least..most` to every packet between `a` and `b`.
     pub fn latency(self, a: &str, b: &str, least: Duration, most: Duration) -> &'a mut Entry {
-        self.fault(NetFault::Latency {
-            link: Link::between(a, b),
-            least,
-            most,
-        })
+        self.fault(NetFault::Latency { link: Link::between(a, b), least, most })
     }
 
     /// Any other network fault.
@@ -156,17 +148,11 @@ pub struct ClockInject<'a>(Inject<'a>, String);
 impl<'a> ClockInject<'a> {
     /// The clock jumps by this many milliseconds.
     pub fn step(self, millis: i64) -> &'a mut Entry {
-        self.0.fault(Fault::Clock {
-            host: self.1,
-            fault: ClockFault::Step { millis },
-        })
+        self.0.fault(Fault::Clock { host: self.1, fault: ClockFault::Step { millis } })
     }
 
     /// The clock runs this many parts per million too fast.
     pub fn drift(self, ppm: i64) -> &'a mut Entry {
-        self.0.fault(Fault::Clock {
-            host: self.1,
-            fault: ClockFault::Drift { ppm },
-        })
+        self.0.fault(Fault::Clock { host: self.1, fault: ClockFault::Drift { ppm } })
     }
 }

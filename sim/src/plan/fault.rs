@@ -46,20 +46,12 @@ pub struct Link {
 impl Link {
     /// Both directions between two hosts.
     pub fn between(a: &str, b: &str) -> Self {
-        Self {
-            from: a.into(),
-            to: b.into(),
-            both: true,
-        }
+        Self { from: a.into(), to: b.into(), both: true }
     }
 
     /// Only what `from` sends to `to`.
     pub fn one_way(from: &str, to: &str) -> Self {
-        Self {
-            from: from.into(),
-            to: to.into(),
-            both: false,
-        }
+        Self { from: from.into(), to: to.into(), both: false }
     }
 
     /// Whether a packet from `src` to `dst` travels this link.

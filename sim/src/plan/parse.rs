@@ -30,10 +30,7 @@ pub(super) fn plan(text: &str) -> Result<Plan, PlanError> {
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        let mut words = Words {
-            line: index + 1,
-            rest: line.split_whitespace().peekable(),
-        };
+        let mut words = Words { line: index + 1, rest: line.split_whitespace().peekable() };
         plan.entries.push(entry(&mut words)?);
     }
     Ok(plan)
@@ -47,11 +44,7 @@ struct Words<'a> {
 impl<'a> Words<'a> {
     fn error(&self, expected: &str, found: Option<&str>) -> PlanError {
         let found = found.map_or_else(|| "the end of the line".into(), |word| format!("`{word}`"));
-        PlanError {
-            line: self.line,
-            expected: expected.into(),
-            found,
-        }
+        PlanError { line: self.line, expected: expected.into(), found }
     }
 
     fn next(&mut self, expected: &str) -> Result<&'a str, PlanError> {
@@ -109,10 +102,7 @@ impl<'a> Words<'a> {
 }
 
 fn is_host(word: &str) -> bool {
-    !word.is_empty()
-        && word
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+    !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
 }
 
 fn entry(words: &mut Words<'_>) -> Result<Entry, PlanError> {
@@ -134,11 +124,7 @@ fn entry(words: &mut Words<'_>) -> Result<Entry, PlanError> {
         Some(word) => {
             let open_end = fault.lasts() && lasting.is_none();
             Err(words.error(
-                if open_end {
-                    "`for` or the end of the line"
-                } else {
-                    "the end of the line"
-                },
+                if open_end { "`for` or the end of the line" } else { "the end of the line" },
                 Some(word),
             ))
         }
@@ -170,10 +156,7 @@ fn net(words: &mut Words<'_>) -> Result<NetFault, PlanError> {
             let (link, (least, most)) = (words.link()?, words.spans()?);
             NetFault::Latency { link, least, most }
         }
-        "loss" => NetFault::Loss {
-            link: words.link()?,
-            percent: words.percent()?,
-        },
+        "loss" => NetFault::Loss { link: words.link()?, percent: words.percent()? },
         "bandwidth" => NetFault::Bandwidth {
             link: words.link()?,
             rate: words.read("a rate above zero such as 64000B/s", |word| {
@@ -200,9 +183,8 @@ fn disk(words: &mut Words<'_>) -> Result<Fault, PlanError> {
     let fault = match kind {
         "full" => {
             words.keyword("after")?;
-            let bytes = words.read("a number of bytes such as 117B", |word| {
-                word.strip_suffix('B')?.parse().ok()
-            })?;
+            let bytes =
+                words.read("a number of bytes such as 117B", |word| word.strip_suffix('B')?.parse().ok())?;
             DiskFault::FullAfter { bytes }
         }
         "fsync-fails" => DiskFault::FsyncFails,
@@ -249,9 +231,7 @@ fn host(words: &mut Words<'_>) -> Result<Fault, PlanError> {
             let (least, most) = words.spans()?;
             HostFault::Slow { least, most }
         }
-        _ => HostFault::Memory {
-            percent: words.percent()?,
-        },
+        _ => HostFault::Memory { percent: words.percent()? },
     };
     Ok(Fault::Host { host, fault })
 }
@@ -275,9 +255,7 @@ fn clock(words: &mut Words<'_>) -> Result<Fault, PlanError> {
         })?;
         ClockFault::Step { millis }
     } else {
-        let ppm = words.read("a rate such as +200ppm", |word| {
-            word.strip_suffix("ppm")?.parse().ok()
-        })?;
+        let ppm = words.read("a rate such as +200ppm", |word| word.strip_suffix("ppm")?.parse().ok())?;
         ClockFault::Drift { ppm }
     };
     Ok(Fault::Clock { host, fault })
@@ -302,33 +280,15 @@ mod tests {
             told("1s disk full a after 9"),
             "line 1: expected a number of bytes such as 117B, found `9`"
         );
-        assert_eq!(
-            told("1s disk or a"),
-            format!("line 1: expected {DISK}, found `or`")
-        );
-        assert_eq!(
-            told("1s host pause"),
-            "line 1: expected the name of a host, found the end of the line"
-        );
-        assert_eq!(
-            told("1s host pause a 3s"),
-            "line 1: expected `for` or the end of the line, found `3s`"
-        );
-        assert_eq!(
-            told("1s net reset a|b for 3s"),
-            "line 1: expected the end of the line, found `for`"
-        );
-        assert_eq!(
-            told("on x #0 host kill a"),
-            "line 1: expected which occurrence, such as #1, found `#0`"
-        );
+        assert_eq!(told("1s disk or a"), format!("line 1: expected {DISK}, found `or`"));
+        assert_eq!(told("1s host pause"), "line 1: expected the name of a host, found the end of the line");
+        assert_eq!(told("1s host pause a 3s"), "line 1: expected `for` or the end of the line, found `3s`");
+        assert_eq!(told("1s net reset a|b for 3s"), "line 1: expected the end of the line, found `for`");
+        assert_eq!(told("on x #0 host kill a"), "line 1: expected which occurrence, such as #1, found `#0`");
         assert_eq!(
             told("1s clock step a 2s"),
             "line 1: expected a signed time such as +2s or -250ms, found `2s`"
         );
-        assert_eq!(
-            told("1s net loss a|b 101%"),
-            "line 1: expected a share from 0% to 100%, found `101%`"
-        );
+        assert_eq!(told("1s net loss a|b 101%"), "line 1: expected a share from 0% to 100%, found `101%`");
     }
 }

@@ -79,11 +79,7 @@ pub fn semantic<'a>(events: impl IntoIterator<Item = &'a Event>) -> String {
 
 fn append_field(line: &mut String, name: &str, value: &str) {
     let quote = value.is_empty() || value.contains([' ', '=', '"']);
-    let written = if quote {
-        write!(line, "  {name}={value:?}")
-    } else {
-        write!(line, "  {name}={value}")
-    };
+    let written = if quote { write!(line, "  {name}={value:?}") } else { write!(line, "  {name}={value}") };
     written.expect("writing to a String cannot fail");
 }
 
@@ -93,13 +89,7 @@ mod tests {
     use crate::time::{SimTime, ms};
 
     fn event(kind: Kind, name: &'static str, fields: Vec<(&'static str, Value)>) -> Event {
-        Event {
-            at: SimTime::after(ms(40_250)),
-            host: "trader".into(),
-            name,
-            kind,
-            fields,
-        }
+        Event { at: SimTime::after(ms(40_250)), host: "trader".into(), name, kind, fields }
     }
 
     #[test]

@@ -20,11 +20,7 @@ pub(crate) struct FactSubscriber(pub(crate) Arc<Recorder>);
 
 impl Subscriber for FactSubscriber {
     fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
-        if self.enabled(metadata) {
-            Interest::always()
-        } else {
-            Interest::never()
-        }
+        if self.enabled(metadata) { Interest::always() } else { Interest::never() }
     }
 
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
@@ -38,11 +34,7 @@ impl Subscriber for FactSubscriber {
         }
         let mut fields = Fields(Vec::with_capacity(metadata.fields().len()));
         event.record(&mut fields);
-        let kind = if *metadata.level() == Level::INFO {
-            Kind::Fact
-        } else {
-            Kind::Detail
-        };
+        let kind = if *metadata.level() == Level::INFO { Kind::Fact } else { Kind::Detail };
         self.0.service_event(metadata.name(), kind, fields.0);
     }
 
@@ -63,8 +55,7 @@ struct Fields(Vec<(&'static str, Value)>);
 
 impl Visit for Fields {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.0
-            .push((field.name(), Value::Text(format!("{value:?}").into())));
+        self.0.push((field.name(), Value::Text(format!("{value:?}").into())));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {

@@ -10,11 +10,7 @@ use crate::world::named;
 
 /// Writes a hundred-byte record to `log` every 100 ms and reports how each step went.
 async fn logger(env: Env) {
-    let file = env
-        .disk
-        .open(Path::new("log"), OpenMode::ReadWrite)
-        .await
-        .expect("the log opens");
+    let file = env.disk.open(Path::new("log"), OpenMode::ReadWrite).await.expect("the log opens");
     env.disk.sync_dir(Path::new("")).await.expect("the root syncs");
     let mut end = file.len().await.expect("a length");
     fact!("log.opened", bytes = end);
@@ -47,15 +43,7 @@ fn under(plan: &str) -> Outcome {
         world.host("a", logger);
     });
     let plan = Plan::parse(plan).expect("a well-formed plan");
-    let outcome = run(
-        &case,
-        1,
-        &Options {
-            plan: Some(plan),
-            ..Options::default()
-        },
-    )
-    .expect("known hosts");
+    let outcome = run(&case, 1, &Options { plan: Some(plan), ..Options::default() }).expect("known hosts");
     assert!(outcome.verdict.held(), "{}", outcome.verdict);
     outcome
 }
@@ -96,11 +84,7 @@ fn short_writes_are_completed_by_a_careful_writer() {
 fn short_reads_are_completed_by_a_careful_reader() {
     let case = Case::new("reader", |world| {
         world.host("a", |env| async move {
-            let file = env
-                .disk
-                .open(Path::new("f"), OpenMode::ReadWrite)
-                .await
-                .expect("it opens");
+            let file = env.disk.open(Path::new("f"), OpenMode::ReadWrite).await.expect("it opens");
             let content: Vec<u8> = (0..200).collect();
             write_all_at(&*file, &content, 0).await.expect("it writes");
             sleep(ms(2_000)).await;
@@ -109,25 +93,14 @@ fn short_reads_are_completed_by_a_careful_reader() {
         });
     });
     let plan = Plan::parse("1s disk short-reads a").expect("a well-formed plan");
-    let outcome = run(
-        &case,
-        1,
-        &Options {
-            plan: Some(plan),
-            ..Options::default()
-        },
-    )
-    .expect("known hosts");
+    let outcome = run(&case, 1, &Options { plan: Some(plan), ..Options::default() }).expect("known hosts");
     assert!(outcome.verdict.held(), "{}", outcome.verdict);
 }
 
 #[test]
 fn a_read_only_disk_refuses_changes() {
     let failed = failures(&under("2s disk read-only a for 1s"));
-    assert!(
-        failed.len() > 5 && failed.iter().all(|failure| *failure == (30, 0)),
-        "{failed:?}"
-    );
+    assert!(failed.len() > 5 && failed.iter().all(|failure| *failure == (30, 0)), "{failed:?}");
 }
 
 #[test]
@@ -137,24 +110,18 @@ fn a_slow_disk_takes_its_time() {
         .iter()
         .filter(|event| crate::world::uint(event, "took_ms") >= 100)
         .count();
-    assert!(
-        slow >= 8,
-        "{slow} records took a write and a sync of at least 50 ms each"
-    );
+    assert!(slow >= 8, "{slow} records took a write and a sync of at least 50 ms each");
 }
 
 #[test]
 fn after_a_power_loss_what_was_synced_is_there() {
     for keeping in ["none", "torn", "all"] {
         let outcome = under(&format!("2.050s host power-loss a keeping {keeping} for 1s"));
-        let opened: Vec<u64> = named(&outcome, "log.opened")
-            .iter()
-            .map(|event| crate::world::uint(event, "bytes"))
-            .collect();
-        let written = named(&outcome, "log.written")
-            .iter()
-            .filter(|event| event.at.as_millis() <= 2_050)
-            .count() as u64;
+        let opened: Vec<u64> =
+            named(&outcome, "log.opened").iter().map(|event| crate::world::uint(event, "bytes")).collect();
+        let written =
+            named(&outcome, "log.written").iter().filter(|event| event.at.as_millis() <= 2_050).count()
+                as u64;
         assert_eq!(opened, [0, written * 100], "keeping {keeping}");
     }
 }
@@ -164,10 +131,7 @@ fn corruption_loss_and_vanishing_show() {
     let case = Case::new("damage", |world| {
         world.host("a", |env| async move {
             let path = Path::new("state/f");
-            env.disk
-                .create_dir_all(Path::new("state"))
-                .await
-                .expect("a directory");
+            env.disk.create_dir_all(Path::new("state")).await.expect("a directory");
             let file = env.disk.open(path, OpenMode::CreateNew).await.expect("it opens");
             write_all_at(&*file, b"hello", 0).await.expect("it writes");
             file.sync().await.expect("it syncs");
@@ -185,12 +149,7 @@ fn corruption_loss_and_vanishing_show() {
             assert_eq!(seen[1], b"hello", "what was not synced is lost");
             assert_eq!(seen[2], [!b'h', !b'e', b'l', b'l', b'o'], "two bytes are corrupt");
             assert_eq!(seen[3], b"NotFound", "the directory is gone");
-            let gone = env
-                .disk
-                .open(path, OpenMode::ReadWrite)
-                .await
-                .err()
-                .map(|error| error.kind());
+            let gone = env.disk.open(path, OpenMode::ReadWrite).await.err().map(|error| error.kind());
             assert_eq!(gone, Some(io::ErrorKind::NotFound));
             fact!("damage.seen");
         });
@@ -198,14 +157,6 @@ fn corruption_loss_and_vanishing_show() {
     .verify(|check| check.reached("damage.seen"));
     let plan = "500ms disk lose-unsynced a\n1.5s disk corrupt a state/f@0+2\n2.5s disk vanish a state";
     let plan = Plan::parse(plan).expect("a well-formed plan");
-    let outcome = run(
-        &case,
-        1,
-        &Options {
-            plan: Some(plan),
-            ..Options::default()
-        },
-    )
-    .expect("known hosts");
+    let outcome = run(&case, 1, &Options { plan: Some(plan), ..Options::default() }).expect("known hosts");
     assert!(outcome.verdict.held(), "{}", outcome.verdict);
 }

@@ -10,19 +10,9 @@ use crate::world::{losses, named, ping, serve, silence, story, uint, under};
 fn a_killed_server_closes_its_sockets_and_refuses_until_it_is_back() {
     let outcome = under("10s host kill server for 5s");
     let kinds = losses(&outcome);
-    assert_eq!(
-        kinds[0], "UnexpectedEof",
-        "the system closes what the process had open"
-    );
-    assert!(
-        kinds.len() > 5 && kinds[1..].iter().all(|kind| kind == "ConnectionRefused"),
-        "{kinds:?}"
-    );
-    assert!(
-        silence(&outcome, secs(16), secs(60)) < 1_000,
-        "{}",
-        story(&outcome)
-    );
+    assert_eq!(kinds[0], "UnexpectedEof", "the system closes what the process had open");
+    assert!(kinds.len() > 5 && kinds[1..].iter().all(|kind| kind == "ConnectionRefused"), "{kinds:?}");
+    assert!(silence(&outcome, secs(16), secs(60)) < 1_000, "{}", story(&outcome));
 }
 
 #[test]
@@ -32,45 +22,28 @@ fn a_machine_without_power_is_silent_and_resets_old_connections_when_it_is_back(
     let quiet = silence(&outcome, secs(9), secs(20));
     assert!((2_000..5_000).contains(&quiet), "{quiet} ms");
     let outcome = under("10s host power-loss server for 30s");
-    assert!(
-        losses(&outcome).iter().all(|kind| kind == "TimedOut"),
-        "{:?}",
-        losses(&outcome)
-    );
+    assert!(losses(&outcome).iter().all(|kind| kind == "TimedOut"), "{:?}", losses(&outcome));
 }
 
 #[test]
 fn a_restart_is_a_kill_and_a_start() {
     let outcome = under("10s host restart server");
     assert_eq!(named(&outcome, "server.listens").len(), 2);
-    assert_eq!(
-        losses(&outcome).len(),
-        1,
-        "a FIN, or a reset when the next line was on its way already"
-    );
+    assert_eq!(losses(&outcome).len(), 1, "a FIN, or a reset when the next line was on its way already");
 }
 
 #[test]
 fn a_paused_process_stands_still_while_its_machine_acknowledges() {
     let outcome = under("10s host pause server for 3s");
-    let slowest = named(&outcome, "client.echo")
-        .iter()
-        .map(|echo| uint(echo, "took_ms"))
-        .max();
-    assert!(
-        slowest.is_some_and(|took| (2_890..=3_020).contains(&took)),
-        "{slowest:?}"
-    );
+    let slowest = named(&outcome, "client.echo").iter().map(|echo| uint(echo, "took_ms")).max();
+    assert!(slowest.is_some_and(|took| (2_890..=3_020).contains(&took)), "{slowest:?}");
     assert_eq!(losses(&outcome), [""; 0]);
 }
 
 #[test]
 fn a_slow_process_takes_longer_for_every_step() {
     let outcome = under("10s host slow server 50ms..60ms for 10s");
-    let slow = named(&outcome, "client.echo")
-        .iter()
-        .filter(|echo| uint(echo, "took_ms") >= 52)
-        .count();
+    let slow = named(&outcome, "client.echo").iter().filter(|echo| uint(echo, "took_ms") >= 52).count();
     assert!(slow > 40, "{slow} slow echoes");
 }
 
@@ -84,15 +57,7 @@ fn a_process_that_is_asked_to_stop_may_end_in_order() {
         });
     });
     let plan = Plan::parse("2s host stop server for 3s\n7s host stop server").expect("a well-formed plan");
-    let outcome = run(
-        &case,
-        1,
-        &Options {
-            plan: Some(plan),
-            ..Options::default()
-        },
-    )
-    .expect("known hosts");
+    let outcome = run(&case, 1, &Options { plan: Some(plan), ..Options::default() }).expect("known hosts");
     assert!(outcome.verdict.held(), "{}", outcome.verdict);
     let told: Vec<(u64, &str)> = outcome
         .events
@@ -112,23 +77,15 @@ fn a_process_that_is_asked_to_stop_may_end_in_order() {
 #[test]
 fn one_process_can_manage_another() {
     let case = Case::new("supervised", |world| {
-        world
-            .host("server", serve)
-            .host("client", |env| ping(env, ms(100)));
+        world.host("server", serve).host("client", |env| ping(env, ms(100)));
         world.host("supervisor", |env| async move {
             sleep(secs(2)).await;
             assert!(env.processes.start("server").await.is_err(), "it runs already");
             env.processes.kill("server").await.expect("a known name");
-            assert_eq!(
-                env.processes.state("server").expect("a known name"),
-                ProcessState::Stopped
-            );
+            assert_eq!(env.processes.state("server").expect("a known name"), ProcessState::Stopped);
             sleep(secs(2)).await;
             env.processes.start("server").await.expect("it does not run");
-            assert_eq!(
-                env.processes.state("server").expect("a known name"),
-                ProcessState::Running
-            );
+            assert_eq!(env.processes.state("server").expect("a known name"), ProcessState::Running);
             assert!(env.processes.restart("nobody").await.is_err());
             fact!("supervisor.done");
             std::future::pending::<()>().await;
@@ -158,19 +115,7 @@ fn a_killed_process_leaves_no_task_behind() {
     })
     .safety(mins(1));
     let plan = Plan::parse("5s host kill server").expect("a well-formed plan");
-    let outcome = run(
-        &case,
-        1,
-        &Options {
-            plan: Some(plan),
-            ..Options::default()
-        },
-    )
-    .expect("known hosts");
+    let outcome = run(&case, 1, &Options { plan: Some(plan), ..Options::default() }).expect("known hosts");
     assert!(outcome.verdict.held());
-    assert!(
-        named(&outcome, "server.tick")
-            .iter()
-            .all(|tick| tick.at.elapsed() <= secs(5))
-    );
+    assert!(named(&outcome, "server.tick").iter().all(|tick| tick.at.elapsed() <= secs(5)));
 }

@@ -14,12 +14,7 @@ fn without_faults_every_echo_takes_one_round_trip() {
     let outcome = under("");
     let echoes = named(&outcome, "client.echo");
     assert!(echoes.len() > 500, "{} echoes", echoes.len());
-    assert!(
-        echoes
-            .iter()
-            .all(|echo| (2..=10).contains(&uint(echo, "took_ms"))),
-        "1 to 5 ms each way"
-    );
+    assert!(echoes.iter().all(|echo| (2..=10).contains(&uint(echo, "took_ms"))), "1 to 5 ms each way");
     assert_eq!(losses(&outcome), [""; 0]);
 }
 
@@ -28,26 +23,15 @@ fn a_short_partition_delays_and_loses_nothing() {
     let outcome = under("10s net partition client|server for 1s");
     assert_eq!(losses(&outcome), [""; 0], "TCP sends again until it gets through");
     let quiet = silence(&outcome, secs(9), secs(15));
-    assert!(
-        (1_000..1_700).contains(&quiet),
-        "{quiet} ms: retransmissions after 200, 600, 1400 ms"
-    );
+    assert!((1_000..1_700).contains(&quiet), "{quiet} ms: retransmissions after 200, 600, 1400 ms");
 }
 
 #[test]
 fn a_long_partition_is_noticed_by_the_client_and_survived() {
     let outcome = under("10s net partition client|server for 20s");
-    assert!(
-        losses(&outcome).iter().all(|kind| kind == "TimedOut"),
-        "{:?}",
-        losses(&outcome)
-    );
+    assert!(losses(&outcome).iter().all(|kind| kind == "TimedOut"), "{:?}", losses(&outcome));
     assert!(silence(&outcome, secs(10), secs(30)) > 19_000);
-    assert!(
-        silence(&outcome, secs(37), secs(60)) < 1_000,
-        "{}",
-        story(&outcome)
-    );
+    assert!(silence(&outcome, secs(37), secs(60)) < 1_000, "{}", story(&outcome));
 }
 
 #[test]
@@ -60,23 +44,14 @@ fn a_one_way_partition_stops_the_answers_only() {
 #[test]
 fn a_latency_spike_adds_to_every_packet() {
     let outcome = under("10s net latency client|server 300ms..400ms for 10s");
-    let slow = named(&outcome, "client.echo")
-        .iter()
-        .filter(|echo| uint(echo, "took_ms") >= 600)
-        .count();
-    assert!(
-        (12..=17).contains(&slow),
-        "{slow} echoes of 600 to 810 ms and a pause of 100 ms in 10 s"
-    );
+    let slow = named(&outcome, "client.echo").iter().filter(|echo| uint(echo, "took_ms") >= 600).count();
+    assert!((12..=17).contains(&slow), "{slow} echoes of 600 to 810 ms and a pause of 100 ms in 10 s");
 }
 
 #[test]
 fn a_lost_packet_costs_a_retransmission_timeout() {
     let outcome = under("10s net loss client|server 20% for 20s");
-    let slow = named(&outcome, "client.echo")
-        .iter()
-        .filter(|echo| uint(echo, "took_ms") >= 200)
-        .count();
+    let slow = named(&outcome, "client.echo").iter().filter(|echo| uint(echo, "took_ms") >= 200).count();
     assert!(slow > 10, "{slow} slow echoes");
     assert_eq!(losses(&outcome), [""; 0]);
 }
@@ -85,20 +60,14 @@ fn a_lost_packet_costs_a_retransmission_timeout() {
 fn bandwidth_makes_packets_queue() {
     // An echo is 8 bytes and 40 of headers each way: 48 ms at 1,000 B/s.
     let outcome = under("10s net bandwidth client|server 1000B/s for 10s");
-    let slow = named(&outcome, "client.echo")
-        .iter()
-        .filter(|echo| uint(echo, "took_ms") >= 96)
-        .count();
+    let slow = named(&outcome, "client.echo").iter().filter(|echo| uint(echo, "took_ms") >= 96).count();
     assert!(slow > 40, "{slow} echoes took at least twice 48 ms");
 }
 
 #[test]
 fn held_packets_come_in_a_burst_at_the_end() {
     let outcome = under("10s net hold client>server for 3s");
-    let late = named(&outcome, "client.echo")
-        .iter()
-        .map(|echo| uint(echo, "took_ms"))
-        .max();
+    let late = named(&outcome, "client.echo").iter().map(|echo| uint(echo, "took_ms")).max();
     assert!(
         late.is_some_and(|took| (2_800..=3_015).contains(&took)),
         "{late:?}: no retransmission timer adds to it"
@@ -127,10 +96,7 @@ fn refused_connections_fail_at_once_and_existing_ones_live_on() {
     let outcome = under("10s net refuse server for 10s\n15s net reset client|server");
     let kinds = losses(&outcome);
     assert_eq!(kinds[0], "ConnectionReset");
-    assert!(
-        kinds.len() > 5 && kinds[1..].iter().all(|kind| kind == "ConnectionRefused"),
-        "{kinds:?}"
-    );
+    assert!(kinds.len() > 5 && kinds[1..].iter().all(|kind| kind == "ConnectionRefused"), "{kinds:?}");
     assert!(silence(&outcome, secs(10), secs(15)) < 1_000);
 }
 
@@ -153,10 +119,7 @@ fn a_name_that_does_not_resolve_is_an_error_of_connect() {
     let outcome = under("10s net dns server for 5s\n11s net reset client|server");
     let kinds = losses(&outcome);
     assert_eq!(kinds[0], "ConnectionReset");
-    assert!(
-        kinds.len() > 3 && kinds[1..].iter().all(|kind| kind == "Other"),
-        "{kinds:?}"
-    );
+    assert!(kinds.len() > 3 && kinds[1..].iter().all(|kind| kind == "Other"), "{kinds:?}");
 }
 
 #[test]
@@ -189,15 +152,7 @@ fn a_reader_that_falls_behind_gets_every_byte_in_order() {
     })
     .safety(mins(1));
     let plan = Plan::parse("100ms host pause server for 5s").expect("a well-formed plan");
-    let outcome = run(
-        &case,
-        3,
-        &Options {
-            plan: Some(plan),
-            ..Options::default()
-        },
-    )
-    .expect("known hosts");
+    let outcome = run(&case, 3, &Options { plan: Some(plan), ..Options::default() }).expect("known hosts");
     assert!(outcome.verdict.held(), "{}", outcome.verdict);
     assert_eq!(uint(named(&outcome, "server.read")[0], "bytes"), BYTES as u64);
 }

@@ -14,15 +14,7 @@ use crate::world::{PORT, echo_case, echo_world, named, ping, serve};
 
 fn play(case: &Case, seed: u64, plan: &str) -> Outcome {
     let plan = Some(Plan::parse(plan).expect("a well-formed plan"));
-    run(
-        case,
-        seed,
-        &Options {
-            plan,
-            ..Options::default()
-        },
-    )
-    .expect("known hosts")
+    run(case, seed, &Options { plan, ..Options::default() }).expect("known hosts")
 }
 
 /// A network fault somewhere in the first half minute.
@@ -38,11 +30,7 @@ fn net_fault() -> impl Strategy<Value = String> {
         "connect-timeout a|b",
         "black-hole b",
     ];
-    (
-        proptest::sample::select(kinds.to_vec()),
-        0_u64..20_000,
-        1_u64..8_000,
-    )
+    (proptest::sample::select(kinds.to_vec()), 0_u64..20_000, 1_u64..8_000)
         .prop_map(|(kind, at, span)| format!("{}.{:03}s net {kind} for {span}ms\n", at / 1_000, at % 1_000))
 }
 
@@ -56,10 +44,7 @@ fn stream_case() -> Case {
             let mut next = 0;
             let mut buffer = [0; 700];
             while next < BYTES {
-                let count = stream
-                    .read(&mut buffer)
-                    .await
-                    .expect("no fault here ends a connection");
+                let count = stream.read(&mut buffer).await.expect("no fault here ends a connection");
                 assert!(count > 0, "the stream ended after {next} bytes");
                 for byte in &buffer[..count] {
                     assert_eq!(usize::from(*byte), next % 256, "byte {next}");
@@ -72,18 +57,13 @@ fn stream_case() -> Case {
         world.host("a", |env| async move {
             sleep(ms(5)).await;
             // A first SYN that is lost is sent again by TCP; whoever waits long enough gets through.
-            let mut stream = timeout(mins(2), env.net.connect("b", PORT))
-                .await
-                .expect("in time")
-                .expect("it listens");
+            let mut stream =
+                timeout(mins(2), env.net.connect("b", PORT)).await.expect("in time").expect("it listens");
             let data: Vec<u8> = (0..BYTES).map(|index| index as u8).collect();
             let mut rest = &data[..];
             while !rest.is_empty() {
                 let count = (1 + env.entropy.below("stream.chunk", 3_000) as usize).min(rest.len());
-                stream
-                    .write_all(&rest[..count])
-                    .await
-                    .expect("no fault here ends a connection");
+                stream.write_all(&rest[..count]).await.expect("no fault here ends a connection");
                 rest = &rest[count..];
                 sleep(Duration::from_millis(env.entropy.below("stream.pause", 1_500))).await;
             }
@@ -93,10 +73,7 @@ fn stream_case() -> Case {
     .safety(secs(30))
     .verify(|check| {
         check.eventually("all bytes arrive", mins(2), |view| {
-            view.named("stream.complete")
-                .next()
-                .map(|_| ())
-                .ok_or_else(|| "not yet".to_string())
+            view.named("stream.complete").next().map(|_| ()).ok_or_else(|| "not yet".to_string())
         })
     })
 }
@@ -124,12 +101,7 @@ fn with_neighbours(talking: bool) -> Case {
 
 /// What the client has seen, and when.
 fn client_story(outcome: &Outcome) -> Vec<String> {
-    outcome
-        .events
-        .iter()
-        .filter(|event| *event.host == *"client")
-        .map(ToString::to_string)
-        .collect()
+    outcome.events.iter().filter(|event| *event.host == *"client").map(ToString::to_string).collect()
 }
 
 proptest! {
@@ -168,9 +140,7 @@ proptest! {
 #[test]
 fn different_seeds_give_different_runs() {
     let case = Case::new("echo", |world| {
-        world
-            .host("server", serve)
-            .host("client", |env| ping(env, ms(100)));
+        world.host("server", serve).host("client", |env| ping(env, ms(100)));
     });
     assert_ne!(play(&case, 1, "").hash, play(&case, 2, "").hash);
 }

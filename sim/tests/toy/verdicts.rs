@@ -8,33 +8,18 @@ use crate::world::{echo_case, echo_world};
 
 fn verdict(case: &Case, plan: &str, limits: Limits) -> Verdict {
     let plan = Some(Plan::parse(plan).expect("a well-formed plan"));
-    run(
-        case,
-        1,
-        &Options {
-            plan,
-            limits,
-            ..Options::default()
-        },
-    )
-    .expect("known hosts")
-    .verdict
+    run(case, 1, &Options { plan, limits, ..Options::default() }).expect("known hosts").verdict
 }
 
 #[test]
 fn a_broken_invariant_names_the_event_and_what_was_seen() {
     let case = echo_case().verify(|check| {
-        check.always(invariant(
-            "the client counts to ten at most",
-            |event, _| match event.get("number") {
-                Some(sim::trace::Value::Uint(11)) => Err("eleven".into()),
-                _ => Ok(()),
-            },
-        ));
+        check.always(invariant("the client counts to ten at most", |event, _| match event.get("number") {
+            Some(sim::trace::Value::Uint(11)) => Err("eleven".into()),
+            _ => Ok(()),
+        }));
     });
-    let Verdict::Violated(violation) = verdict(&case, "", Limits::default()) else {
-        panic!("it counts on")
-    };
+    let Verdict::Violated(violation) = verdict(&case, "", Limits::default()) else { panic!("it counts on") };
     assert_eq!(violation.seen, "eleven");
     assert_eq!(violation.event.expect("an event broke it").name, "client.echo");
 }
@@ -59,11 +44,7 @@ fn what_comes_true_in_time_holds() {
         check.eventually("an echo after the healing", secs(1), |view| {
             let healed = view.named("world.healed").next().map(|event| event.at);
             let echo = view.named("client.echo").next_back().map(|event| event.at);
-            if echo > healed {
-                Ok(())
-            } else {
-                Err("silence".into())
-            }
+            if echo > healed { Ok(()) } else { Err("silence".into()) }
         });
     });
     assert_eq!(
@@ -71,54 +52,33 @@ fn what_comes_true_in_time_holds() {
         "violated",
         "SYN waits longer"
     );
-    assert_eq!(
-        verdict(&case, "20s net reset client|server", Limits::default()),
-        Verdict::Held
-    );
+    assert_eq!(verdict(&case, "20s net reset client|server", Limits::default()), Verdict::Held);
 }
 
 #[test]
 fn a_fault_without_effect_makes_the_run_vacuous() {
-    let Verdict::Vacuous { missing } = verdict(
-        &echo_case(),
-        "5s disk full server after 9B for 1s",
-        Limits::default(),
-    ) else {
+    let Verdict::Vacuous { missing } =
+        verdict(&echo_case(), "5s disk full server after 9B for 1s", Limits::default())
+    else {
         panic!("nobody writes to the server's disk")
     };
     assert_eq!(missing, ["an effect of `disk full server after 9B`"]);
     let trigger_that_never_comes = "on moon.rises #1 host kill server";
-    assert_eq!(
-        verdict(&echo_case(), trigger_that_never_comes, Limits::default()).word(),
-        "vacuous"
-    );
+    assert_eq!(verdict(&echo_case(), trigger_that_never_comes, Limits::default()).word(), "vacuous");
     let case = echo_case().verify(|check| check.reached("moon.rises"));
     assert_eq!(
         verdict(&case, "", Limits::default()),
-        Verdict::Vacuous {
-            missing: vec!["moon.rises".into()]
-        }
+        Verdict::Vacuous { missing: vec!["moon.rises".into()] }
     );
     let case = echo_case().verify(|check| check.reached("net reset"));
-    assert_eq!(
-        verdict(&case, "5s net reset client|server", Limits::default()),
-        Verdict::Held
-    );
+    assert_eq!(verdict(&case, "5s net reset client|server", Limits::default()), Verdict::Held);
 }
 
 #[test]
 fn a_trigger_fires_at_its_event() {
     let plan =
         Some(Plan::parse("on client.echo #30 +50ms net reset client|server").expect("a well-formed plan"));
-    let outcome = run(
-        &echo_case(),
-        1,
-        &Options {
-            plan,
-            ..Options::default()
-        },
-    )
-    .expect("known hosts");
+    let outcome = run(&echo_case(), 1, &Options { plan, ..Options::default() }).expect("known hosts");
     assert!(outcome.verdict.held(), "{}", outcome.verdict);
     let echo = crate::world::named(&outcome, "client.echo")[29].at;
     let reset = crate::world::named(&outcome, "fault.begins")[0].at;
@@ -140,10 +100,7 @@ fn a_panic_of_a_process_is_a_verdict_with_its_place() {
         panic!("it panics")
     };
     assert_eq!((host.as_str(), task.as_str()), ("a", "helper"));
-    assert!(
-        message.starts_with("the helper gives up (") && message.contains("verdicts.rs"),
-        "{message}"
-    );
+    assert!(message.starts_with("the helper gives up (") && message.contains("verdicts.rs"), "{message}");
 }
 
 #[test]
@@ -155,16 +112,8 @@ fn a_livelock_runs_out_of_steps() {
             }
         });
     });
-    let limits = Limits {
-        steps: 10_000,
-        ..Limits::default()
-    };
-    assert_eq!(
-        verdict(&case, "", limits),
-        Verdict::Stalled {
-            reason: "10000 steps and no end".into()
-        }
-    );
+    let limits = Limits { steps: 10_000, ..Limits::default() };
+    assert_eq!(verdict(&case, "", limits), Verdict::Stalled { reason: "10000 steps and no end".into() });
 }
 
 #[test]
@@ -176,10 +125,7 @@ fn a_step_that_does_not_end_runs_out_of_time() {
             std::thread::park_timeout(started);
         });
     });
-    let limits = Limits {
-        wall: ms(10),
-        ..Limits::default()
-    };
+    let limits = Limits { wall: ms(10), ..Limits::default() };
     assert_eq!(verdict(&case, "", limits).word(), "stalled");
 }
 
@@ -195,33 +141,19 @@ fn a_run_that_depends_on_more_than_its_seed_diverges_at_a_named_event() {
             fact!("leak.tells", run = run);
         });
     });
-    let Verdict::Diverged { first, second } = run_twice(&case, 1, &Options::default())
-        .expect("known hosts")
-        .verdict
+    let Verdict::Diverged { first, second } =
+        run_twice(&case, 1, &Options::default()).expect("known hosts").verdict
     else {
         panic!("a counter leaks from run to run")
     };
     assert!(first.contains("leak.tells") && second.contains("leak.tells") && first != second);
-    assert!(
-        run_twice(&echo_case(), 1, &Options::default())
-            .expect("known hosts")
-            .verdict
-            .held()
-    );
+    assert!(run_twice(&echo_case(), 1, &Options::default()).expect("known hosts").verdict.held());
 }
 
 #[test]
 fn a_plan_for_another_world_is_refused() {
     let plan = Some(Plan::parse("1s host kill moon").expect("a well-formed plan"));
-    let error = run(
-        &echo_case(),
-        1,
-        &Options {
-            plan,
-            ..Options::default()
-        },
-    )
-    .expect_err("there is no moon");
+    let error = run(&echo_case(), 1, &Options { plan, ..Options::default() }).expect_err("there is no moon");
     assert_eq!(
         error.to_string(),
         "`1.000s  host kill moon`: no host is called \"moon\"; there are server, client"

@@ -64,11 +64,7 @@ async fn exchange(mut stream: BoxStream, number: &mut u64, pause: Duration) -> i
         match timeout(secs(5), round).await {
             Ok(Ok(_)) => {
                 assert_eq!(echo, *line.as_bytes(), "the echo is what was sent");
-                fact!(
-                    "client.echo",
-                    number = *number,
-                    took_ms = sent.elapsed().as_millis() as u64
-                );
+                fact!("client.echo", number = *number, took_ms = sent.elapsed().as_millis() as u64);
             }
             Ok(Err(error)) => return error,
             Err(_) => return io::ErrorKind::TimedOut.into(),
@@ -78,9 +74,7 @@ async fn exchange(mut stream: BoxStream, number: &mut u64, pause: Duration) -> i
 }
 
 pub fn echo_world(world: &mut World) {
-    world
-        .host("server", serve)
-        .host("client", |env| ping(env, ms(100)));
+    world.host("server", serve).host("client", |env| ping(env, ms(100)));
 }
 
 pub fn echo_case() -> Case {
@@ -90,15 +84,8 @@ pub fn echo_case() -> Case {
 /// The echo world under a plan, which must hold.
 pub fn under(plan: &str) -> Outcome {
     let plan = Plan::parse(plan).expect("a well-formed plan");
-    let outcome = run(
-        &echo_case(),
-        1,
-        &Options {
-            plan: Some(plan),
-            ..Options::default()
-        },
-    )
-    .expect("known hosts");
+    let outcome =
+        run(&echo_case(), 1, &Options { plan: Some(plan), ..Options::default() }).expect("known hosts");
     assert!(outcome.verdict.held(), "{}\n{}", outcome.verdict, story(&outcome));
     outcome
 }
@@ -116,10 +103,7 @@ pub fn silence(outcome: &Outcome, from: Duration, to: Duration) -> u64 {
     let within = |at: u64| (from.as_millis() as u64..=to.as_millis() as u64).contains(&at);
     let mut times = vec![from.as_millis() as u64];
     times.extend(
-        named(outcome, "client.echo")
-            .iter()
-            .map(|event| event.at.as_millis())
-            .filter(|at| within(*at)),
+        named(outcome, "client.echo").iter().map(|event| event.at.as_millis()).filter(|at| within(*at)),
     );
     times.push(to.as_millis() as u64);
     times.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0)

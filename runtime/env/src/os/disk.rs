@@ -31,9 +31,7 @@ impl OsDisk {
 }
 
 async fn blocking<T: Send + 'static>(call: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
-    tokio::task::spawn_blocking(call)
-        .await
-        .map_err(io::Error::other)?
+    tokio::task::spawn_blocking(call).await.map_err(io::Error::other)?
 }
 
 #[async_trait]
@@ -63,8 +61,7 @@ impl Disk for OsDisk {
     }
 
     async fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        self.with_path(path, |path| fs::File::open(path)?.sync_all())
-            .await
+        self.with_path(path, |path| fs::File::open(path)?.sync_all()).await
     }
 
     async fn list(&self, path: &Path) -> io::Result<Vec<String>> {

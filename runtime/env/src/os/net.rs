@@ -15,19 +15,14 @@ pub(super) struct OsNet {
 #[async_trait]
 impl Net for OsNet {
     async fn connect(&self, host: &str, port: u16) -> io::Result<BoxStream> {
-        let (host, port) = self
-            .hosts
-            .get(host)
-            .map_or((host, port), |(name, port)| (name.as_str(), *port));
+        let (host, port) = self.hosts.get(host).map_or((host, port), |(name, port)| (name.as_str(), *port));
         let stream = TcpStream::connect((host, port)).await?;
         stream.set_nodelay(true)?;
         Ok(Box::new(stream))
     }
 
     async fn listen(&self, port: u16) -> io::Result<BoxListener> {
-        Ok(Box::new(OsListener(
-            TcpListener::bind((self.listen_ip.as_str(), port)).await?,
-        )))
+        Ok(Box::new(OsListener(TcpListener::bind((self.listen_ip.as_str(), port)).await?)))
     }
 }
 

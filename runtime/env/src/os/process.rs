@@ -38,23 +38,15 @@ impl OsProcesses {
             // Keeps the sender alive: receivers tell a closed channel from a request.
             std::future::pending::<()>().await;
         });
-        Ok(Self {
-            commands,
-            children: Mutex::default(),
-            terminated,
-        })
+        Ok(Self { commands, children: Mutex::default(), terminated })
     }
 
     fn children(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Child>> {
-        self.children
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.children.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     fn command(&self, name: &str) -> Result<&Command, ProcessError> {
-        self.commands
-            .get(name)
-            .ok_or_else(|| ProcessError::Unknown(name.into()))
+        self.commands.get(name).ok_or_else(|| ProcessError::Unknown(name.into()))
     }
 
     async fn end(&self, name: &str, with: Signal) -> Result<(), ProcessError> {
@@ -62,10 +54,7 @@ impl OsProcesses {
         let Some(mut child) = self.children().remove(name) else {
             return Ok(());
         };
-        let failed = |source| ProcessError::Os {
-            name: name.into(),
-            source,
-        };
+        let failed = |source| ProcessError::Os { name: name.into(), source };
         // A child that has been waited for has no pid any more, and needs no signal.
         if let Some(pid) = child.id().and_then(|id| Pid::from_raw(id.cast_signed())) {
             kill_process(pid, with).map_err(|errno| failed(errno.into()))?;
@@ -86,10 +75,7 @@ impl Processes for OsProcesses {
             .args(args)
             .kill_on_drop(true)
             .spawn()
-            .map_err(|source| ProcessError::Os {
-                name: name.into(),
-                source,
-            })?;
+            .map_err(|source| ProcessError::Os { name: name.into(), source })?;
         self.children().insert(name.into(), child);
         Ok(())
     }

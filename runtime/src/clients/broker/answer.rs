@@ -66,21 +66,14 @@ impl Refusal {
 
 /// Sorts an answer by its status and the code in its body; returns the body of a success.
 pub(super) fn meaning(response: Response) -> Result<Bytes, BrokerError> {
-    let Response {
-        status,
-        retry_after,
-        body,
-    } = response;
+    let Response { status, retry_after, body } = response;
     if status.is_success() {
         return Ok(body);
     }
     let refusal: Option<Refusal> = serde_json::from_slice(&body).ok();
     let Refusal { code, msg } = match (status.as_u16(), refusal) {
         (429 | 418, refusal) => {
-            return Err(BrokerError::Busy {
-                msg: refusal.unwrap_or_default().msg,
-                retry_after,
-            });
+            return Err(BrokerError::Busy { msg: refusal.unwrap_or_default().msg, retry_after });
         }
         (_, Some(refusal)) => refusal,
         (status, None) => return Err(BrokerError::Unknown(format!("HTTP {status} without a reason"))),
@@ -155,27 +148,18 @@ mod tests {
     fn only_a_reasoned_4xx_is_a_rejection() {
         assert_eq!(
             answer(400, r#"{"code":-2019,"msg":"Margin is insufficient."}"#),
-            Err(BrokerError::Rejected {
-                code: -2019,
-                msg: "Margin is insufficient.".into()
-            })
+            Err(BrokerError::Rejected { code: -2019, msg: "Margin is insufficient.".into() })
         );
         for (status, body) in [
             (400, "<html>"),
             (403, ""),
             (500, r#"{"code":-1000,"msg":"An unknown error occurred"}"#),
             (502, ""),
-            (
-                503,
-                r#"{"code":-1000,"msg":"Unknown error, please check your request or try again later."}"#,
-            ),
+            (503, r#"{"code":-1000,"msg":"Unknown error, please check your request or try again later."}"#),
             (408, r#"{"code":-1007,"msg":"Timeout"}"#),
             (400, r#"{"code":-1006,"msg":"Unexpected"}"#),
         ] {
-            assert!(
-                matches!(answer(status, body), Err(BrokerError::Unknown(_))),
-                "{status} {body}"
-            );
+            assert!(matches!(answer(status, body), Err(BrokerError::Unknown(_))), "{status} {body}");
         }
     }
 

@@ -72,9 +72,7 @@ impl Http {
         if let Some(key) = api_key {
             request = request.header(API_KEY, key);
         }
-        let request = request
-            .body(Empty::new())
-            .map_err(|error| BrokerError::NotSent(error.to_string()))?;
+        let request = request.body(Empty::new()).map_err(|error| BrokerError::NotSent(error.to_string()))?;
         match tokio::time::timeout(REQUEST_TIMEOUT, self.exchange(request)).await {
             Ok(outcome) => outcome,
             Err(_) => Err(BrokerError::Unknown("no answer in time".into())),
@@ -99,11 +97,7 @@ impl Http {
             .collect()
             .await
             .map_err(|error| BrokerError::Unknown(format!("the answer broke off: {error}")))?;
-        Ok(Response {
-            status: head.status,
-            retry_after,
-            body: body.to_bytes(),
-        })
+        Ok(Response { status: head.status, retry_after, body: body.to_bytes() })
     }
 }
 
@@ -139,11 +133,7 @@ impl Service<Uri> for Connector {
 
     fn call(&mut self, _: Uri) -> Self::Future {
         let env = self.0.clone();
-        Box::pin(async move {
-            Ok(PooledStream(TokioIo::new(
-                super::super::connect(&env, BROKER).await?,
-            )))
-        })
+        Box::pin(async move { Ok(PooledStream(TokioIo::new(super::super::connect(&env, BROKER).await?))) })
     }
 }
 

@@ -20,11 +20,7 @@ fn qty(amount: u32) -> Qty {
 }
 
 fn report(status: Status, executed: u32) -> Input {
-    Input::Reported(Report {
-        order_id: 1,
-        status,
-        executed: qty(executed),
-    })
+    Input::Reported(Report { order_id: 1, status, executed: qty(executed) })
 }
 
 fn fill(trade_id: u64, amount: u32) -> Fill {
@@ -41,11 +37,7 @@ fn fill(trade_id: u64, amount: u32) -> Fill {
 }
 
 fn became(from: Status, to: Status) -> Decision {
-    Decision::Became {
-        from,
-        to,
-        reason: None,
-    }
+    Decision::Became { from, to, reason: None }
 }
 
 #[test]
@@ -53,10 +45,7 @@ fn a_market_order_is_sent_acknowledged_filled_and_settled() {
     let mut order = order(false);
     assert_eq!(order.question(), None, "nothing was sent");
     assert_eq!(order.apply(Input::Sent), [became(Status::Intent, Status::Sent)]);
-    assert_eq!(
-        order.apply(report(Status::Acked, 0)),
-        [became(Status::Sent, Status::Acked)]
-    );
+    assert_eq!(order.apply(report(Status::Acked, 0)), [became(Status::Sent, Status::Acked)]);
     assert_eq!(
         order.apply(Input::Traded(fill(1, 4))),
         [Decision::Book(fill(1, 4)), became(Status::Acked, Status::Partial)]
@@ -65,11 +54,7 @@ fn a_market_order_is_sent_acknowledged_filled_and_settled() {
     assert_eq!(order.question(), Some(Question::Status));
     assert_eq!(
         order.apply(Input::Traded(fill(2, 6))),
-        [
-            Decision::Book(fill(2, 6)),
-            became(Status::Partial, Status::Filled),
-            Decision::Settled
-        ]
+        [Decision::Book(fill(2, 6)), became(Status::Partial, Status::Filled), Decision::Settled]
     );
     assert_eq!(order.apply(report(Status::Filled, 10)), []);
     assert_eq!(order.question(), None);
@@ -80,20 +65,10 @@ fn a_market_order_is_sent_acknowledged_filled_and_settled() {
 fn a_filled_order_with_lost_events_asks_for_its_trades_before_it_settles() {
     let mut order = order(false);
     order.apply(Input::Sent);
-    assert_eq!(
-        order.apply(report(Status::Filled, 10)),
-        [became(Status::Sent, Status::Filled)]
-    );
+    assert_eq!(order.apply(report(Status::Filled, 10)), [became(Status::Sent, Status::Filled)]);
     assert_eq!(order.question(), Some(Question::Trades(1)));
-    assert_eq!(
-        order.apply(Input::Traded(fill(1, 10))),
-        [Decision::Book(fill(1, 10)), Decision::Settled]
-    );
-    assert_eq!(
-        order.apply(Input::Traded(fill(1, 10))),
-        [],
-        "a fill is booked once"
-    );
+    assert_eq!(order.apply(Input::Traded(fill(1, 10))), [Decision::Book(fill(1, 10)), Decision::Settled]);
+    assert_eq!(order.apply(Input::Traded(fill(1, 10))), [], "a fill is booked once");
 }
 
 #[test]
@@ -103,32 +78,13 @@ fn silence_makes_an_order_unknown_and_only_the_exchange_resolves_it() {
     let reason = || "no answer within 5 s".to_owned();
     assert_eq!(
         order.apply(Input::Unanswered(reason())),
-        [Decision::Became {
-            from: Status::Sent,
-            to: Status::Unknown,
-            reason: Some(reason())
-        }]
+        [Decision::Became { from: Status::Sent, to: Status::Unknown, reason: Some(reason()) }]
     );
-    assert_eq!(
-        order.apply(Input::Missing(Duration::from_secs(29))),
-        [],
-        "a replica may lag"
-    );
+    assert_eq!(order.apply(Input::Missing(Duration::from_secs(29))), [], "a replica may lag");
     assert_eq!(order.question(), Some(Question::Status));
-    assert_eq!(
-        order.apply(report(Status::Acked, 0)),
-        [became(Status::Unknown, Status::Acked)]
-    );
-    assert_eq!(
-        order.apply(Input::Unanswered(reason())),
-        [],
-        "what is known stays known"
-    );
-    assert_eq!(
-        order.apply(Input::Missing(Duration::from_secs(90))),
-        [],
-        "it was seen"
-    );
+    assert_eq!(order.apply(report(Status::Acked, 0)), [became(Status::Unknown, Status::Acked)]);
+    assert_eq!(order.apply(Input::Unanswered(reason())), [], "what is known stays known");
+    assert_eq!(order.apply(Input::Missing(Duration::from_secs(90))), [], "it was seen");
     assert_eq!(order.apply(Input::Refused("-2010".into())), [], "it was seen");
 }
 
@@ -139,25 +95,12 @@ fn an_entry_that_never_arrived_is_rejected_and_an_exit_is_sent_again() {
     entry.apply(Input::Sent);
     assert_eq!(
         entry.apply(Input::Missing(Duration::from_secs(30))),
-        [
-            Decision::Became {
-                from: Status::Sent,
-                to: Status::Rejected,
-                reason: reason()
-            },
-            Decision::Settled
-        ]
+        [Decision::Became { from: Status::Sent, to: Status::Rejected, reason: reason() }, Decision::Settled]
     );
     let mut exit = order(true);
     exit.apply(Input::Sent);
-    assert_eq!(
-        exit.apply(Input::NotTaken("connection refused".into())),
-        [Decision::SendAgain]
-    );
-    assert_eq!(
-        exit.apply(Input::Missing(Duration::from_secs(30))),
-        [Decision::SendAgain]
-    );
+    assert_eq!(exit.apply(Input::NotTaken("connection refused".into())), [Decision::SendAgain]);
+    assert_eq!(exit.apply(Input::Missing(Duration::from_secs(30))), [Decision::SendAgain]);
 }
 
 #[test]

@@ -41,12 +41,7 @@ pub(super) enum Record {
     /// An intent that only the outbox has.
     Intent(Intent),
     /// An order reached a status.
-    Status {
-        id: ClientOrderId,
-        status: Status,
-        reason: Option<String>,
-        at: WallTime,
-    },
+    Status { id: ClientOrderId, status: Status, reason: Option<String>, at: WallTime },
     /// An intent was given up; if the ledger has it after all, it is not to be acted on.
     Withdrawn { id: ClientOrderId, reason: String },
     /// An order was executed, which is not written down yet.
@@ -82,11 +77,7 @@ pub(super) async fn keep(
 ) {
     let (announce, booked) = mpsc::unbounded_channel();
     env.spawn("trader.fills", announce_fills(env.clone(), booked));
-    let mut keeper = Keeper {
-        ledger: Ledger::new(env.clone(), "trader.books"),
-        env,
-        positions,
-    };
+    let mut keeper = Keeper { ledger: Ledger::new(env.clone(), "trader.books"), env, positions };
     let mut batch = Vec::with_capacity(BATCH);
     while records.recv_many(&mut batch, BATCH).await > 0 {
         keeper.write(&batch).await;
@@ -142,20 +133,9 @@ impl Keeper {
     fn statements(&mut self, record: &Record, statements: &mut Vec<Statement>) {
         match record {
             Record::Intent(intent) => statements.push(insert(intent, None, self.env.clock.now())),
-            Record::Status {
-                id,
-                status,
-                reason,
-                at,
-            } => {
-                let set = Statement::new(SET_STATUS)
-                    .text(id)
-                    .text(status)
-                    .optional_text(reason.as_deref());
-                let add = Statement::new(ADD_EVENT)
-                    .text(id)
-                    .text(status)
-                    .optional_text(reason.as_deref());
+            Record::Status { id, status, reason, at } => {
+                let set = Statement::new(SET_STATUS).text(id).text(status).optional_text(reason.as_deref());
+                let add = Statement::new(ADD_EVENT).text(id).text(status).optional_text(reason.as_deref());
                 statements.extend([set, add.time(*at)]);
             }
             Record::Withdrawn { id, reason } => {
@@ -166,10 +146,7 @@ impl Keeper {
                 let position = self.positions.entry(fill.symbol.clone()).or_default();
                 position.fill(fill.side, fill.qty, fill.price);
                 let set = Statement::new(SET_POSITION).text(&fill.symbol);
-                statements.extend([
-                    add_fill(fill),
-                    set.number(position.qty).number(position.avg_price),
-                ]);
+                statements.extend([add_fill(fill), set.number(position.qty).number(position.avg_price)]);
             }
         }
     }

@@ -88,15 +88,7 @@ enum Next {
 impl Desk {
     pub(super) fn new(env: Env, broker: Broker, durability: Arc<Durability>, books: Books) -> Self {
         let (orders, seen, work) = (BTreeMap::new(), Seen::default(), FuturesUnordered::new());
-        Self {
-            env,
-            broker,
-            durability,
-            books,
-            orders,
-            seen,
-            work,
-        }
+        Self { env, broker, durability, books, orders, seen, work }
     }
 
     /// Takes up orders of an earlier life: whether they were sent is for the broker to say.
@@ -145,10 +137,8 @@ impl Desk {
     pub(super) fn event(&mut self, event: Event) {
         match event {
             Event::Up => {
-                let waiting = self
-                    .orders
-                    .iter()
-                    .filter(|(_, order)| !order.in_flight && order.next == Next::Ask);
+                let waiting =
+                    self.orders.iter().filter(|(_, order)| !order.in_flight && order.next == Next::Ask);
                 let waiting: Vec<ClientOrderId> = waiting.map(|(id, _)| id.clone()).collect();
                 waiting.iter().for_each(|id| self.ask(id));
             }
@@ -221,11 +211,7 @@ impl Desk {
                 fact!("signal.repeated", client_order_id = %id);
                 return;
             }
-            Stored::Nowhere {
-                cause,
-                reason,
-                perhaps_in_ledger,
-            } => {
+            Stored::Nowhere { cause, reason, perhaps_in_ledger } => {
                 refuse(&id, cause.sqlstate(), &cause.reason());
                 reject(&id, &reason);
                 if perhaps_in_ledger {
@@ -248,8 +234,7 @@ impl Desk {
             in_flight: false,
             order,
         };
-        self.orders
-            .insert(tracked.order.intent().client_order_id.clone(), tracked);
+        self.orders.insert(tracked.order.intent().client_order_id.clone(), tracked);
     }
 
     fn send(&mut self, id: &ClientOrderId) {
@@ -276,11 +261,7 @@ impl Desk {
             return;
         };
         tracked.in_flight = true;
-        let (broker, id, symbol) = (
-            self.broker.clone(),
-            id.clone(),
-            tracked.order.intent().symbol.clone(),
-        );
+        let (broker, id, symbol) = (self.broker.clone(), id.clone(), tracked.order.intent().symbol.clone());
         self.work.push(match question {
             Question::Status => Box::pin(async move {
                 let answer = broker.order(&symbol, &id).await;
@@ -342,12 +323,7 @@ impl Desk {
                 Decision::Became { from, to, reason } => {
                     report(id, from, to, reason.as_deref());
                     let at = self.env.clock.now();
-                    self.books.write(Record::Status {
-                        id: id.clone(),
-                        status: to,
-                        reason,
-                        at,
-                    });
+                    self.books.write(Record::Status { id: id.clone(), status: to, reason, at });
                 }
                 Decision::SendAgain => again = true,
                 Decision::Settled => settled = true,
@@ -362,10 +338,7 @@ impl Desk {
 
 fn retry_after<T>(answer: &Result<T, BrokerError>) -> Duration {
     match answer {
-        Err(BrokerError::Busy {
-            retry_after: Some(pause),
-            ..
-        }) => *pause,
+        Err(BrokerError::Busy { retry_after: Some(pause), .. }) => *pause,
         _ => Duration::ZERO,
     }
 }

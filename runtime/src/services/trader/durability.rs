@@ -43,11 +43,7 @@ pub(super) enum Stored {
     /// It is an old one whose order is done with.
     Before,
     /// Nothing has it. With `perhaps_in_ledger` an answer was lost, so that the ledger may have it after all.
-    Nowhere {
-        cause: LedgerError,
-        reason: String,
-        perhaps_in_ledger: bool,
-    },
+    Nowhere { cause: LedgerError, reason: String, perhaps_in_ledger: bool },
 }
 
 /// The places that make an intent durable.
@@ -70,22 +66,13 @@ impl Durability {
 
     /// Stores an intent whose signal stands at `position`.
     pub(super) async fn store(&self, intent: &Intent, position: &str) -> Stored {
-        let budget = if intent.reduce_only {
-            EXIT_BUDGET
-        } else {
-            ENTRY_BUDGET
-        };
-        let mut attempts = Attempts {
-            last: LedgerError::Unknown("no answer in time".into()),
-            perhaps_done: true,
-        };
+        let budget = if intent.reduce_only { EXIT_BUDGET } else { ENTRY_BUDGET };
+        let mut attempts =
+            Attempts { last: LedgerError::Unknown("no answer in time".into()), perhaps_done: true };
         if let Ok(Some(stored)) = timeout(budget, self.in_ledger(intent, position, &mut attempts)).await {
             return stored;
         }
-        let Attempts {
-            last: cause,
-            perhaps_done: perhaps_in_ledger,
-        } = attempts;
+        let Attempts { last: cause, perhaps_done: perhaps_in_ledger } = attempts;
         let reason = match (&self.outbox, intent.reduce_only) {
             (Some(outbox), true) => match outbox.put(intent).await {
                 Ok(()) => return Stored::InOutbox(cause),
@@ -94,11 +81,7 @@ impl Durability {
             (None, true) => format!("{}; there is no outbox", cause.reason()),
             (_, false) => cause.reason(),
         };
-        Stored::Nowhere {
-            cause,
-            reason,
-            perhaps_in_ledger,
-        }
+        Stored::Nowhere { cause, reason, perhaps_in_ledger }
     }
 
     /// Tries until the ledger gives a definite answer; `None` when that is a refusal.
@@ -112,10 +95,7 @@ impl Durability {
                 Err(error) => {
                     lost_one |= matches!(error, LedgerError::Unknown(_) | LedgerError::Malformed(_));
                     let refused = matches!(error, LedgerError::Refused { .. });
-                    *attempts = Attempts {
-                        last: error,
-                        perhaps_done: lost_one,
-                    };
+                    *attempts = Attempts { last: error, perhaps_done: lost_one };
                     if refused {
                         return None;
                     }
@@ -131,19 +111,12 @@ impl Durability {
         }
         // There was a row. One that still waits is ours, from an attempt whose answer was lost: those of earlier lives of
         // this process are known to the desk, which asks for no second row.
-        let rows = self
-            .ledger
-            .query(&Statement::new(STATUS).text(&intent.client_order_id))
-            .await?;
+        let rows = self.ledger.query(&Statement::new(STATUS).text(&intent.client_order_id)).await?;
         let status: &str = match rows.first() {
             Some(row) => column(row, "status")?,
             None => return Err(LedgerError::Malformed("a row is there and is not".into())),
         };
-        Ok(if status == Status::Intent.as_str() {
-            Stored::InLedger
-        } else {
-            Stored::Before
-        })
+        Ok(if status == Status::Intent.as_str() { Stored::InLedger } else { Stored::Before })
     }
 }
 

@@ -29,10 +29,7 @@ pub(super) async fn read(env: Env, position: Option<String>, send: mpsc::Sender<
         for entry in bus::streams(&reply).flat_map(|(_, entries)| entries) {
             match streams::signal(&entry) {
                 Ok(signal) => {
-                    let incoming = Incoming {
-                        position: entry.id.to_owned(),
-                        signal,
-                    };
+                    let incoming = Incoming { position: entry.id.to_owned(), signal };
                     if send.send(incoming).await.is_err() {
                         return;
                     }

@@ -71,10 +71,7 @@ impl Outbox {
         env.disk.sync_dir(Path::new(DIRECTORY)).await?;
         env.disk.sync_dir(Path::new("")).await?;
 
-        let mut slots = Slots {
-            free: BTreeSet::new(),
-            used: BTreeMap::new(),
-        };
+        let mut slots = Slots { free: BTreeSet::new(), used: BTreeMap::new() };
         let mut held = Vec::new();
         for (number, slot) in content.chunks_exact(SLOT).take(SLOTS).enumerate() {
             match decode(slot) {
@@ -89,13 +86,7 @@ impl Outbox {
             }
             slots.free.insert(number);
         }
-        Ok((
-            Self {
-                file,
-                slots: Mutex::new(slots),
-            },
-            held,
-        ))
+        Ok((Self { file, slots: Mutex::new(slots) }, held))
     }
 
     /// Stores an intent durably.
@@ -139,13 +130,10 @@ impl Outbox {
 
 /// The intents that an image of the file holds, for whoever examines a disk.
 pub fn held_in(image: &[u8]) -> impl Iterator<Item = Intent> {
-    image
-        .chunks_exact(SLOT)
-        .take(SLOTS)
-        .filter_map(|slot| match decode(slot) {
-            Slot::Holds(intent) => Some(intent),
-            Slot::Free | Slot::Torn => None,
-        })
+    image.chunks_exact(SLOT).take(SLOTS).filter_map(|slot| match decode(slot) {
+        Slot::Holds(intent) => Some(intent),
+        Slot::Free | Slot::Torn => None,
+    })
 }
 
 const fn offset(number: usize) -> u64 {
@@ -212,16 +200,10 @@ mod tests {
 
     fn in_directory<T>(name: &str, test: impl AsyncFnOnce(Env) -> T) -> T {
         let data_dir = std::env::temp_dir().join(format!("tradewind-outbox-{name}-{}", std::process::id()));
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .enable_all()
-            .build()
-            .unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
         let result = runtime.block_on(async {
-            let env = env::os::env(env::os::Config {
-                data_dir: data_dir.clone(),
-                ..Default::default()
-            })
-            .unwrap();
+            let env =
+                env::os::env(env::os::Config { data_dir: data_dir.clone(), ..Default::default() }).unwrap();
             let result = test(env.clone()).await;
             for file in env.disk.list(Path::new(DIRECTORY)).await.unwrap() {
                 env.disk.remove(&Path::new(DIRECTORY).join(file)).await.unwrap();
@@ -266,10 +248,7 @@ mod tests {
         for kept in 1..record.len() {
             let mut slot = vec![0; SLOT];
             slot[..kept].copy_from_slice(&record[..kept]);
-            assert!(
-                !matches!(decode(&slot), Slot::Holds(_)),
-                "{kept} bytes were taken for a record"
-            );
+            assert!(!matches!(decode(&slot), Slot::Holds(_)), "{kept} bytes were taken for a record");
         }
     }
 

@@ -62,10 +62,8 @@ async fn recover(ledger: &Ledger, held: &[Intent]) -> Result<Recovered, LedgerEr
         orders.push(Order::restored(intent, status, fills));
     }
     let (mut only_in_outbox, mut in_ledger_too) = (Vec::new(), Vec::new());
-    let unresolved: BTreeSet<&ClientOrderId> = orders
-        .iter()
-        .map(|order| &order.intent().client_order_id)
-        .collect();
+    let unresolved: BTreeSet<&ClientOrderId> =
+        orders.iter().map(|order| &order.intent().client_order_id).collect();
     for intent in held {
         let id = &intent.client_order_id;
         if unresolved.contains(id) || !ledger.query(&Statement::new(KNOWN).text(id)).await?.is_empty() {
@@ -82,18 +80,13 @@ async fn recover(ledger: &Ledger, held: &[Intent]) -> Result<Recovered, LedgerEr
         only_in_outbox,
         in_ledger_too,
         positions: positions.iter().map(position).collect::<Result<_, _>>()?,
-        signal_position: newest
-            .first()
-            .map(|row| column(row, "signal_position"))
-            .transpose()?,
+        signal_position: newest.first().map(|row| column(row, "signal_position")).transpose()?,
     })
 }
 
 async fn fills(ledger: &Ledger, id: &ClientOrderId) -> Result<BTreeMap<u64, (Qty, Price)>, LedgerError> {
     let rows = ledger.query(&Statement::new(FILLS).text(id)).await?;
-    rows.iter()
-        .map(|row| Ok((trade_id(row)?, (qty(row)?, price(row)?))))
-        .collect()
+    rows.iter().map(|row| Ok((trade_id(row)?, (qty(row)?, price(row)?)))).collect()
 }
 
 fn intent(row: &Row) -> Result<Intent, LedgerError> {
@@ -109,10 +102,7 @@ fn intent(row: &Row) -> Result<Intent, LedgerError> {
 }
 
 fn position(row: &Row) -> Result<(Symbol, Position), LedgerError> {
-    let position = Position {
-        qty: column(row, "qty")?,
-        avg_price: column(row, "avg_price")?,
-    };
+    let position = Position { qty: column(row, "qty")?, avg_price: column(row, "avg_price")? };
     Ok((parsed(row, "symbol")?, position))
 }
 

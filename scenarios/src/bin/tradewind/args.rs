@@ -106,7 +106,8 @@ pub fn parse() -> Result<Command, ExitCode> {
         }
         Err(error) => {
             let text = error.to_string();
-            let words = text.lines().take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));
+            let words =
+                text.lines().take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));
             let line = words.map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ");
             Err(complain(line.strip_prefix("error: ").unwrap_or(&line)))
         }

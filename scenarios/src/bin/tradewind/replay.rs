@@ -10,8 +10,7 @@ use crate::{
     Found,
     args::{ReplayArgs, Trace},
     files::read_plan,
-    say,
-    screen,
+    say, screen,
 };
 
 pub fn replay(args: &ReplayArgs) -> Result<Found> {

@@ -26,7 +26,8 @@ pub fn run(args: &RunArgs) -> Result<Found> {
     let report = args.json.as_deref().map(Report::open).transpose()?;
     let chosen: Vec<Scenario> = if args.names.is_empty() { ALL.to_vec() } else { args.names.clone() };
     let parallel = args.jobs.or_else(|| available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
-    let mut rows: Vec<Row> = chosen.iter().map(|scenario| Row::new(scenario, seeds(args, scenario))).collect();
+    let mut rows: Vec<Row> =
+        chosen.iter().map(|scenario| Row::new(scenario, seeds(args, scenario))).collect();
     let jobs = chosen.iter().flat_map(|scenario| {
         let case = scenario.case();
         // The first seed of each scenario runs twice: a run that depends on more than its seed is worth nothing.

@@ -42,19 +42,29 @@ fn explanation(verdict: &Verdict) -> Vec<(&'static str, String)> {
             ("broken", violation.invariant.clone()),
             ("seen", format!("{} (at {})", violation.seen, violation.at)),
         ],
-        Verdict::Vacuous { missing } => missing.iter().map(|what| ("vacuous", format!("never happened: {what}"))).collect(),
+        Verdict::Vacuous { missing } => {
+            missing.iter().map(|what| ("vacuous", format!("never happened: {what}"))).collect()
+        }
         Verdict::Diverged { first, second } => {
-            vec![("diverged", "two runs of this seed differ first at".into()), ("one", first.clone()), ("other", second.clone())]
+            vec![
+                ("diverged", "two runs of this seed differ first at".into()),
+                ("one", first.clone()),
+                ("other", second.clone()),
+            ]
         }
         Verdict::Stalled { reason } => vec![("stalled", reason.clone())],
-        Verdict::Panicked { host, task, message } => vec![("panicked", format!("{host}, task {task}: {message}"))],
+        Verdict::Panicked { host, task, message } => {
+            vec![("panicked", format!("{host}, task {task}: {message}"))]
+        }
     }
 }
 
 /// The facts and faults before the end, the culprit marked; a culprit that is a detail is shown, too.
 fn last_events(events: &[Event], culprit: Option<&Event>) -> String {
-    let is_culprit = |event: &Event| culprit.is_some_and(|culprit| std::ptr::eq(culprit, event) || culprit == event);
-    let told: Vec<&Event> = events.iter().filter(|event| event.kind != Kind::Detail || is_culprit(event)).collect();
+    let is_culprit =
+        |event: &Event| culprit.is_some_and(|culprit| std::ptr::eq(culprit, event) || culprit == event);
+    let told: Vec<&Event> =
+        events.iter().filter(|event| event.kind != Kind::Detail || is_culprit(event)).collect();
     let lines = told.iter().skip(told.len().saturating_sub(LAST)).map(|event| {
         let mark = if is_culprit(event) { '>' } else { ' ' };
         format!(" {mark}{}", story_line(event))

@@ -17,7 +17,14 @@ pub struct Row {
 
 impl Row {
     pub fn new(scenario: &Scenario, planned: u64) -> Self {
-        Self { name: scenario.name, planned, held: 0, failed: 0, simulated: Duration::ZERO, wall: Duration::ZERO }
+        Self {
+            name: scenario.name,
+            planned,
+            held: 0,
+            failed: 0,
+            simulated: Duration::ZERO,
+            wall: Duration::ZERO,
+        }
     }
 
     pub fn add(&mut self, outcome: &Outcome) {
@@ -34,8 +41,10 @@ impl Row {
 /// One line per scenario; times are means per seed, speed is simulated per real time on one core.
 pub fn table(rows: &[Row]) -> String {
     let width = rows.iter().map(|row| row.name.len()).max().unwrap_or(0).max("scenario".len());
-    let mut text =
-        format!("{:width$}  {:>7}  {:>7}  {:>7}  {:>11}  {:>9}  {:>8}\n", "scenario", "seeds", "held", "failed", "simulated", "wall", "speed");
+    let mut text = format!(
+        "{:width$}  {:>7}  {:>7}  {:>7}  {:>11}  {:>9}  {:>8}\n",
+        "scenario", "seeds", "held", "failed", "simulated", "wall", "speed"
+    );
     for row in rows {
         let runs = (row.held + row.failed).max(1) as f64;
         let (simulated, wall) = (row.simulated.as_secs_f64(), row.wall.as_secs_f64());
@@ -54,6 +63,14 @@ pub fn table(rows: &[Row]) -> String {
     }
     let failed: u64 = rows.iter().map(|row| row.failed).sum();
     let total: u64 = rows.iter().map(|row| row.held + row.failed).sum();
-    let _ = write!(text, "\n{}", if failed == 0 { format!("all {total} runs held") } else { format!("{failed} of {total} runs failed") });
+    let _ = write!(
+        text,
+        "\n{}",
+        if failed == 0 {
+            format!("all {total} runs held")
+        } else {
+            format!("{failed} of {total} runs failed")
+        }
+    );
     text
 }

@@ -33,11 +33,7 @@ impl State {
         let trade = self.markets[market].advance(now)?;
         let mut updates = Vec::new();
         while let Some(id) = self.markets[market].book.pop_crossed(trade.price) {
-            let part = Part {
-                quantity: self.tradable(id),
-                price: self.order(id).terms.price,
-                maker: true,
-            };
+            let part = Part { quantity: self.tradable(id), price: self.order(id).terms.price, maker: true };
             self.execute(now, id, part, &mut updates);
             self.expire_rest(now, id, &mut updates);
         }
@@ -71,16 +67,7 @@ impl State {
             1
         };
         for quantity in pieces(quantity, step, parts) {
-            self.execute(
-                now,
-                id,
-                Part {
-                    quantity,
-                    price,
-                    maker: false,
-                },
-                updates,
-            );
+            self.execute(now, id, Part { quantity, price, maker: false }, updates);
         }
         self.expire_rest(now, id, updates);
     }
@@ -92,11 +79,7 @@ impl State {
     }
 
     fn execute(&mut self, now: WallTime, id: u64, part: Part, updates: &mut Vec<Update>) {
-        let Part {
-            quantity,
-            price,
-            maker,
-        } = part;
+        let Part { quantity, price, maker } = part;
         if quantity.is_zero() {
             return;
         }
@@ -106,11 +89,8 @@ impl State {
         order.executed += quantity;
         order.quote += price * quantity;
         order.updated_at = now;
-        order.status = if order.remaining().is_zero() {
-            OrderStatus::Filled
-        } else {
-            OrderStatus::PartiallyFilled
-        };
+        order.status =
+            if order.remaining().is_zero() { OrderStatus::Filled } else { OrderStatus::PartiallyFilled };
         let order = order.clone();
         if !order.status.is_open() {
             self.open.remove(&id);
@@ -118,9 +98,7 @@ impl State {
         let (account, terms) = (order.account, &order.terms);
         self.changed_at[account] = now;
         let holdings = &mut self.holdings[account];
-        let realized_pnl = holdings
-            .fill(terms.market, terms.side, quantity, price, fee)
-            .normalize();
+        let realized_pnl = holdings.fill(terms.market, terms.side, quantity, price, fee).normalize();
         let (wallet, position) = (holdings.wallet, *holdings.position(terms.market));
         let market = &mut self.markets[terms.market];
         let fill = Fill {
@@ -154,20 +132,9 @@ impl State {
             unrealized: position.unrealized(market.last()),
         };
         self.record(now, account, Event::Fill(fill.clone()));
-        updates.push(Update {
-            account,
-            at: now,
-            change: balance,
-        });
-        let change = Change::Order {
-            order: Box::new(order),
-            execution: Execution::Trade(fill),
-        };
-        updates.push(Update {
-            account,
-            at: now,
-            change,
-        });
+        updates.push(Update { account, at: now, change: balance });
+        let change = Change::Order { order: Box::new(order), execution: Execution::Trade(fill) };
+        updates.push(Update { account, at: now, change });
     }
 }
 
@@ -196,18 +163,10 @@ mod tests {
             client_order_id: format!("c{n}").into(),
             market: 0,
             side: if side { Side::Buy } else { Side::Sell },
-            kind: if limit {
-                OrderKind::Limit
-            } else {
-                OrderKind::Market
-            },
+            kind: if limit { OrderKind::Limit } else { OrderKind::Market },
             time_in_force: TimeInForce::Gtc,
             quantity: Decimal::new(lots.into(), 3),
-            price: if limit {
-                Decimal::new(420_000 + ticks, 1)
-            } else {
-                Decimal::ZERO
-            },
+            price: if limit { Decimal::new(420_000 + ticks, 1) } else { Decimal::ZERO },
             reduce_only,
         }
     }

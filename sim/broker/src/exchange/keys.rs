@@ -28,10 +28,7 @@ impl ListenKeys {
 
     /// Extends the active key or makes `fresh` the active one.
     pub fn create(&mut self, account: usize, now: Instant, fresh: impl FnOnce() -> Arc<str>) -> Arc<str> {
-        let key = self.0[account].get_or_insert_with(|| Key {
-            name: fresh(),
-            expires: now,
-        });
+        let key = self.0[account].get_or_insert_with(|| Key { name: fresh(), expires: now });
         key.expires = now + LIFETIME;
         key.name.clone()
     }

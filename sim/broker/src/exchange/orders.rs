@@ -63,15 +63,7 @@ impl State {
             code = i64::from(code),
             reason = msg.as_str()
         );
-        self.record(
-            now,
-            account,
-            Event::OrderRefused {
-                client_order_id,
-                code,
-                msg,
-            },
-        );
+        self.record(now, account, Event::OrderRefused { client_order_id, code, msg });
     }
 
     /// Accepts an order and lets it meet the market.
@@ -85,22 +77,14 @@ impl State {
         terms: NewOrder,
         entropy: &dyn Entropy,
     ) -> Result<Placed, ApiError> {
-        filters::check(
-            &self.markets[terms.market].rules,
-            &terms,
-            self.markets[terms.market].last(),
-        )?;
+        filters::check(&self.markets[terms.market].rules, &terms, self.markets[terms.market].last())?;
         self.check_unique(account, &terms.client_order_id)?;
         self.check_reducible(account, &terms)?;
         let mut updates = Vec::new();
         let id = self.accept(now, account, terms, &mut updates);
         let accepted = self.order(id).clone();
         self.meet_market(now, id, entropy, &mut updates);
-        Ok(Placed {
-            accepted,
-            result: self.order(id).clone(),
-            updates,
-        })
+        Ok(Placed { accepted, result: self.order(id).clone(), updates })
     }
 
     /// An account's order.
@@ -124,9 +108,7 @@ impl State {
         market: usize,
         order: OrderRef<'_>,
     ) -> Result<(Order, Update), ApiError> {
-        let open = self
-            .find(account, market, order)
-            .filter(|order| order.status.is_open());
+        let open = self.find(account, market, order).filter(|order| order.status.is_open());
         let id = open.ok_or(ApiError::UnknownOrder)?.id;
         self.leave_book(id);
         let update = self.end(now, id, OrderStatus::Canceled);
@@ -142,39 +124,22 @@ impl State {
         let order = order.clone();
         let (client_order_id, remaining) = (order.terms.client_order_id.clone(), order.remaining());
         let (event, execution) = match status {
-            OrderStatus::Canceled => (
-                Event::OrderCanceled {
-                    order_id: id,
-                    client_order_id,
-                    remaining,
-                },
-                Execution::Canceled,
-            ),
-            _ => (
-                Event::OrderExpired {
-                    order_id: id,
-                    client_order_id,
-                    remaining,
-                },
-                Execution::Expired,
-            ),
+            OrderStatus::Canceled => {
+                (Event::OrderCanceled { order_id: id, client_order_id, remaining }, Execution::Canceled)
+            }
+            _ => (Event::OrderExpired { order_id: id, client_order_id, remaining }, Execution::Expired),
         };
         self.record(now, order.account, event);
         Update {
             account: order.account,
             at: now,
-            change: Change::Order {
-                order: Box::new(order),
-                execution,
-            },
+            change: Change::Order { order: Box::new(order), execution },
         }
     }
 
     fn leave_book(&mut self, id: u64) {
         let terms = &self.orders[index(id)].terms;
-        self.markets[terms.market]
-            .book
-            .remove(terms.side, terms.price, id);
+        self.markets[terms.market].book.remove(terms.side, terms.price, id);
     }
 
     fn check_unique(&self, account: usize, client_order_id: &Arc<str>) -> Result<(), ApiError> {
@@ -193,20 +158,14 @@ impl State {
         if !terms.reduce_only {
             return Ok(());
         }
-        let reducible = self.holdings[account]
-            .position(terms.market)
-            .reducible(terms.side);
+        let reducible = self.holdings[account].position(terms.market).reducible(terms.side);
         if reducible.is_zero() {
             return Err(ApiError::ReduceOnly);
         }
         let same =
             |o: &&Order| o.terms.reduce_only && o.terms.market == terms.market && o.terms.side == terms.side;
         let reserved: Decimal = self.open_orders(account).filter(same).map(Order::remaining).sum();
-        if reserved >= reducible {
-            Err(ApiError::ReduceOnlyReserved)
-        } else {
-            Ok(())
-        }
+        if reserved >= reducible { Err(ApiError::ReduceOnlyReserved) } else { Ok(()) }
     }
 
     fn accept(
@@ -242,37 +201,15 @@ impl State {
         );
         self.by_client_id.insert((account, client_order_id.clone()), id);
         self.open.insert(id);
-        self.record(
-            now,
-            account,
-            Event::OrderAccepted {
-                order_id: id,
-                client_order_id,
-            },
-        );
-        let change = Change::Order {
-            order: Box::new(order.clone()),
-            execution: Execution::New,
-        };
-        updates.push(Update {
-            account,
-            at: now,
-            change,
-        });
+        self.record(now, account, Event::OrderAccepted { order_id: id, client_order_id });
+        let change = Change::Order { order: Box::new(order.clone()), execution: Execution::New };
+        updates.push(Update { account, at: now, change });
         self.orders.push(order);
         id
     }
 
     fn meet_market(&mut self, now: WallTime, id: u64, entropy: &dyn Entropy, updates: &mut Vec<Update>) {
-        let NewOrder {
-            market,
-            side,
-            kind,
-            time_in_force,
-            quantity,
-            price,
-            ..
-        } = self.order(id).terms;
+        let NewOrder { market, side, kind, time_in_force, quantity, price, .. } = self.order(id).terms;
         match arrive(kind, time_in_force, side, price, self.markets[market].quote()) {
             Arrival::Take(_) if time_in_force == TimeInForce::Fok && self.tradable(id) < quantity => {
                 updates.push(self.end(now, id, OrderStatus::Expired));

@@ -18,13 +18,7 @@ pub(crate) enum Change {
     /// `ORDER_TRADE_UPDATE`: the order after the change, and what changed it.
     Order { order: Box<Order>, execution: Execution },
     /// `ACCOUNT_UPDATE`: wallet and position after a fill.
-    Balance {
-        wallet: Decimal,
-        symbol: Arc<str>,
-        amount: Decimal,
-        entry_price: Decimal,
-        unrealized: Decimal,
-    },
+    Balance { wallet: Decimal, symbol: Arc<str>, amount: Decimal, entry_price: Decimal, unrealized: Decimal },
 }
 
 /// The protocol's "execution type".

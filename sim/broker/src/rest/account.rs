@@ -61,9 +61,7 @@ fn balance(state: &State, account: usize) -> String {
 
 fn open_orders(state: &State, account: usize, params: &Params<'_>) -> Result<String, ApiError> {
     let market = params.text("symbol").map(|_| symbol(state, params)).transpose()?;
-    let orders = state
-        .open_orders(account)
-        .filter(|order| market.is_none_or(|m| m == order.terms.market));
+    let orders = state.open_orders(account).filter(|order| market.is_none_or(|m| m == order.terms.market));
     Ok(to_json(&orders.map(OrderView::from).collect::<Vec<_>>()))
 }
 
@@ -88,11 +86,7 @@ struct PositionView<'a> {
 
 fn position_risk(state: &State, account: usize, params: &Params<'_>) -> Result<String, ApiError> {
     let only = params.text("symbol").map(|_| symbol(state, params)).transpose()?;
-    let listed = state
-        .markets
-        .iter()
-        .enumerate()
-        .filter(|(index, _)| only.is_none_or(|o| o == *index));
+    let listed = state.markets.iter().enumerate().filter(|(index, _)| only.is_none_or(|o| o == *index));
     let views = listed.map(|(index, market)| {
         let position = state.holdings(account).position(index);
         PositionView {
@@ -163,9 +157,7 @@ fn user_trades(state: &State, account: usize, params: &Params<'_>) -> Result<Str
     let since = params.parsed::<i64>("startTime")?;
     let until = params.parsed::<i64>("endTime")?.unwrap_or(i64::MAX);
     let order = params.parsed::<u64>("orderId")?;
-    let first = from.map_or(0, |id| {
-        usize::try_from(id.saturating_sub(1)).unwrap_or(usize::MAX)
-    });
+    let first = from.map_or(0, |id| usize::try_from(id.saturating_sub(1)).unwrap_or(usize::MAX));
     let later = market.fills.get(first..).unwrap_or_default();
     let wanted = |(owner, fill): &&(usize, Fill)| {
         let time = fill.at.as_millis();
@@ -174,20 +166,9 @@ fn user_trades(state: &State, account: usize, params: &Params<'_>) -> Result<Str
             && (since.unwrap_or(i64::MIN)..=until).contains(&time)
     };
     let mut views: Vec<TradeView<'_>> = if from.is_some() || since.is_some() {
-        later
-            .iter()
-            .filter(wanted)
-            .take(limit)
-            .map(|(_, fill)| fill.into())
-            .collect()
+        later.iter().filter(wanted).take(limit).map(|(_, fill)| fill.into()).collect()
     } else {
-        later
-            .iter()
-            .rev()
-            .filter(wanted)
-            .take(limit)
-            .map(|(_, fill)| fill.into())
-            .collect()
+        later.iter().rev().filter(wanted).take(limit).map(|(_, fill)| fill.into()).collect()
     };
     views.sort_by_key(|view| view.id);
     Ok(to_json(&views))

@@ -70,10 +70,7 @@ fn agg_trades(venue: &Venue, params: &Params<'_>) -> Result<String, ApiError> {
     let state = venue.exchange.lock();
     let market = &state.markets[symbol(&state, params)?];
     let limit = params.parsed::<usize>("limit")?.unwrap_or(500).min(1_000);
-    let trades: Vec<AggTradeView> = market
-        .trades(params.parsed("fromId")?, limit)
-        .map(Into::into)
-        .collect();
+    let trades: Vec<AggTradeView> = market.trades(params.parsed("fromId")?, limit).map(Into::into).collect();
     Ok(to_json(&trades))
 }
 
@@ -111,13 +108,8 @@ fn book_ticker(venue: &Venue, params: &Params<'_>) -> Result<String, ApiError> {
 
 fn exchange_info(venue: &Venue, now: WallTime) -> String {
     let limit = |kind: &str, interval: &str, number: u32, limit: u32| json!({ "rateLimitType": kind, "interval": interval, "intervalNum": number, "limit": limit });
-    let symbols: Vec<Value> = venue
-        .exchange
-        .lock()
-        .markets
-        .iter()
-        .map(|market| listing(&market.rules))
-        .collect();
+    let symbols: Vec<Value> =
+        venue.exchange.lock().markets.iter().map(|market| listing(&market.rules)).collect();
     json!({
         "timezone": "UTC",
         "serverTime": now.as_millis(),

@@ -125,10 +125,7 @@ pub(super) async fn place(
 }
 
 fn refused(venue: &Venue, account: usize, client_order_id: Arc<str>, reason: ApiError) -> ApiError {
-    venue
-        .exchange
-        .lock()
-        .refuse(venue.env.clock.now(), account, client_order_id, &reason);
+    venue.exchange.lock().refuse(venue.env.clock.now(), account, client_order_id, &reason);
     reason
 }
 
@@ -140,11 +137,7 @@ async fn try_place(
 ) -> Result<(String, OrderCounts), ApiError> {
     let now = venue.env.clock.now();
     let counts = {
-        let mut limits = venue
-            .exchange
-            .limits
-            .lock()
-            .expect("no holder of this lock panics");
+        let mut limits = venue.exchange.limits.lock().expect("no holder of this lock panics");
         limits.order(now.as_millis(), account)?
     };
     let wants_result = params.text("newOrderRespType") == Some("RESULT");
@@ -162,11 +155,7 @@ async fn try_place(
         placed
     };
     delay(venue, "broker.order.answer_delay", ANSWER_DELAY_US).await;
-    let order = if wants_result {
-        &placed.result
-    } else {
-        &placed.accepted
-    };
+    let order = if wants_result { &placed.result } else { &placed.accepted };
     Ok((to_json(&OrderView::from(order)), counts))
 }
 
@@ -187,10 +176,7 @@ fn terms(market: usize, client_order_id: Arc<str>, params: &Params<'_>) -> Resul
         OrderKind::Market => (TimeInForce::Gtc, Decimal::ZERO),
         OrderKind::Limit => {
             let word = params.required("timeInForce")?;
-            (
-                TimeInForce::from_word(word).ok_or(ApiError::TimeInForce)?,
-                params.required_parsed("price")?,
-            )
+            (TimeInForce::from_word(word).ok_or(ApiError::TimeInForce)?, params.required_parsed("price")?)
         }
     };
     let reduce_only = match params.text("reduceOnly") {
@@ -199,16 +185,7 @@ fn terms(market: usize, client_order_id: Arc<str>, params: &Params<'_>) -> Resul
         Some(word) if word.eq_ignore_ascii_case("true") => true,
         Some(_) => return Err(ApiError::MissingParameter("reduceOnly")),
     };
-    Ok(NewOrder {
-        client_order_id,
-        market,
-        side,
-        kind,
-        time_in_force,
-        quantity,
-        price,
-        reduce_only,
-    })
+    Ok(NewOrder { client_order_id, market, side, kind, time_in_force, quantity, price, reduce_only })
 }
 
 /// `^[.A-Z:/a-z0-9_-]{1,36}$` ("New Order", `newClientOrderId`).
@@ -221,10 +198,7 @@ fn named<'a>(params: &'a Params<'_>) -> Result<OrderRef<'a>, ApiError> {
     if let Some(id) = params.parsed("orderId")? {
         return Ok(OrderRef::Id(id));
     }
-    params
-        .text("origClientOrderId")
-        .map(OrderRef::ClientId)
-        .ok_or(ApiError::MissingOrderId)
+    params.text("origClientOrderId").map(OrderRef::ClientId).ok_or(ApiError::MissingOrderId)
 }
 
 #[cfg(test)]
@@ -237,35 +211,20 @@ mod tests {
 
     #[test]
     fn each_malformed_parameter_has_its_own_refusal() {
-        assert_eq!(
-            refusal("type=MARKET&quantity=1"),
-            ApiError::MissingParameter("side")
-        );
+        assert_eq!(refusal("type=MARKET&quantity=1"), ApiError::MissingParameter("side"));
         assert_eq!(refusal("side=HOLD&type=MARKET&quantity=1"), ApiError::Side);
         assert_eq!(refusal("side=BUY&type=STOP&quantity=1"), ApiError::OrderType);
-        assert_eq!(
-            refusal("side=BUY&type=MARKET&quantity=x"),
-            ApiError::MissingParameter("quantity")
-        );
+        assert_eq!(refusal("side=BUY&type=MARKET&quantity=x"), ApiError::MissingParameter("quantity"));
         assert_eq!(
             refusal("side=BUY&type=LIMIT&quantity=1&price=1"),
             ApiError::MissingParameter("timeInForce")
         );
         let limit = "side=BUY&type=LIMIT&quantity=1&timeInForce=";
         assert_eq!(refusal(&format!("{limit}DAY&price=1")), ApiError::TimeInForce);
-        assert_eq!(
-            refusal(&format!("{limit}GTC")),
-            ApiError::MissingParameter("price")
-        );
+        assert_eq!(refusal(&format!("{limit}GTC")), ApiError::MissingParameter("price"));
         let market = "side=BUY&type=MARKET&quantity=1";
-        assert_eq!(
-            refusal(&format!("{market}&reduceOnly=x")),
-            ApiError::MissingParameter("reduceOnly")
-        );
-        assert_eq!(
-            refusal(&format!("{market}&positionSide=LONG")),
-            ApiError::PositionSide
-        );
+        assert_eq!(refusal(&format!("{market}&reduceOnly=x")), ApiError::MissingParameter("reduceOnly"));
+        assert_eq!(refusal(&format!("{market}&positionSide=LONG")), ApiError::PositionSide);
     }
 
     #[test]

@@ -103,11 +103,6 @@ async fn close(
     code: CloseCode,
     reason: &'static str,
 ) -> Result<&'static str, tungstenite::Error> {
-    socket
-        .close(Some(CloseFrame {
-            code,
-            reason: Utf8Bytes::from_static(reason),
-        }))
-        .await?;
+    socket.close(Some(CloseFrame { code, reason: Utf8Bytes::from_static(reason) })).await?;
     Ok(reason)
 }

@@ -32,11 +32,7 @@ pub(crate) fn answer(text: &str, seat: &Seat<'_>) -> String {
             command.params.iter().for_each(|name| seat.unsubscribe(name));
             Value::Null
         }
-        "LIST_SUBSCRIPTIONS" => seat
-            .subscriptions()
-            .iter()
-            .map(|name| Value::from(&**name))
-            .collect(),
+        "LIST_SUBSCRIPTIONS" => seat.subscriptions().iter().map(|name| Value::from(&**name)).collect(),
         _ => return refusal(&command.id, 2, "Invalid request: unknown method"),
     };
     json!({ "result": result, "id": command.id }).to_string()
@@ -69,10 +65,7 @@ mod tests {
         assert_eq!(answer(subscribe, &seat), r#"{"id":1,"result":null}"#);
         let list = r#"{"method":"LIST_SUBSCRIPTIONS","id":"two"}"#;
         assert_eq!(answer(list, &seat), r#"{"id":"two","result":["a@x","b@x"]}"#);
-        answer(
-            r#"{"method":"UNSUBSCRIBE","params":["a@x","never"],"id":3}"#,
-            &seat,
-        );
+        answer(r#"{"method":"UNSUBSCRIBE","params":["a@x","never"],"id":3}"#, &seat);
         assert_eq!(answer(list, &seat), r#"{"id":"two","result":["b@x"]}"#);
     }
 
@@ -84,10 +77,7 @@ mod tests {
         let unknown = r#"{"error":{"code":2,"msg":"Invalid request: unknown method"},"id":7}"#;
         assert_eq!(answer(r#"{"method":"X","id":7}"#, &seat), unknown);
         let many: Vec<String> = (0..=MAX_STREAMS).map(|n| format!("s{n}")).collect();
-        let refused = answer(
-            &json!({ "method": "SUBSCRIBE", "params": many }).to_string(),
-            &seat,
-        );
+        let refused = answer(&json!({ "method": "SUBSCRIBE", "params": many }).to_string(), &seat);
         assert!(refused.contains("too many streams"));
         assert_eq!(seat.subscriptions(), []);
     }

@@ -50,12 +50,7 @@ impl Hub {
         let mut listeners = self.lock();
         let id = listeners.next_id;
         listeners.next_id += 1;
-        let connection = Connection {
-            combined,
-            names: BTreeSet::new(),
-            outbox,
-            _served: served,
-        };
+        let connection = Connection { combined, names: BTreeSet::new(), outbox, _served: served };
         listeners.connections.insert(id, connection);
         (Seat { hub: self, id }, Inbox { events, lost })
     }
@@ -123,11 +118,7 @@ impl Seat<'_> {
 
     pub fn unsubscribe(&self, name: &str) {
         let listeners = &mut *self.hub.lock();
-        if listeners
-            .connections
-            .get_mut(&self.id)
-            .is_some_and(|connection| connection.names.remove(name))
-        {
+        if listeners.connections.get_mut(&self.id).is_some_and(|connection| connection.names.remove(name)) {
             listeners.leave(name, self.id);
         }
     }
@@ -135,11 +126,7 @@ impl Seat<'_> {
     /// The streams listened to, sorted.
     pub fn subscriptions(&self) -> Vec<Arc<str>> {
         let listeners = self.hub.lock();
-        listeners
-            .connections
-            .get(&self.id)
-            .map(|c| c.names.iter().cloned().collect())
-            .unwrap_or_default()
+        listeners.connections.get(&self.id).map(|c| c.names.iter().cloned().collect()).unwrap_or_default()
     }
 }
 
@@ -168,10 +155,7 @@ mod tests {
         both.subscribe("a");
         hub.publish("a", || "{}".into());
         assert_eq!(raw.events.try_recv().as_deref(), Ok("{}"));
-        assert_eq!(
-            wrapped.events.try_recv().as_deref(),
-            Ok(r#"{"stream":"a","data":{}}"#)
-        );
+        assert_eq!(wrapped.events.try_recv().as_deref(), Ok(r#"{"stream":"a","data":{}}"#));
         plain.unsubscribe("a");
         drop(both);
         hub.publish("a", || unreachable!("nobody listens any more"));

@@ -16,10 +16,7 @@ const EVENT_BYTES: usize = 192;
 pub(crate) async fn play(venue: Arc<Venue>, market: usize) {
     let (symbol, mut delay) = {
         let state = venue.exchange.lock();
-        (
-            state.markets[market].symbol.clone(),
-            state.markets[market].cursor.delay(),
-        )
+        (state.markets[market].symbol.clone(), state.markets[market].cursor.delay())
     };
     let trades = format!("{}@aggTrade", symbol.to_lowercase());
     let tickers = format!("{}@bookTicker", symbol.to_lowercase());
@@ -50,28 +47,14 @@ pub(crate) async fn play(venue: Arc<Venue>, market: usize) {
 }
 
 fn agg_trade(symbol: &str, trade: &AggTrade) -> String {
-    let AggTrade {
-        id,
-        price,
-        quantity,
-        first_trade_id,
-        last_trade_id,
-        time,
-        is_buyer_maker,
-    } = trade;
+    let AggTrade { id, price, quantity, first_trade_id, last_trade_id, time, is_buyer_maker } = trade;
     render(format_args!(
         r#"{{"e":"aggTrade","E":{time},"s":"{symbol}","a":{id},"p":"{price}","q":"{quantity}","f":{first_trade_id},"l":{last_trade_id},"T":{time},"m":{is_buyer_maker}}}"#
     ))
 }
 
 fn book_ticker(symbol: &str, ticker: &Ticker) -> String {
-    let Ticker {
-        update_id,
-        bid,
-        ask,
-        quantity,
-        time,
-    } = ticker;
+    let Ticker { update_id, bid, ask, quantity, time } = ticker;
     render(format_args!(
         r#"{{"e":"bookTicker","u":{update_id},"E":{time},"T":{time},"s":"{symbol}","b":"{bid}","B":"{quantity}","a":"{ask}","A":"{quantity}"}}"#
     ))
@@ -102,13 +85,8 @@ mod tests {
             agg_trade("BTCUSDT", &trade),
             r#"{"e":"aggTrade","E":1700000000000,"s":"BTCUSDT","a":5,"p":"42000.10","q":"0.003","f":8,"l":9,"T":1700000000000,"m":true}"#
         );
-        let ticker = Ticker {
-            update_id: 9,
-            bid: trade.price,
-            ask: trade.price,
-            quantity: trade.quantity,
-            time: 7,
-        };
+        let ticker =
+            Ticker { update_id: 9, bid: trade.price, ask: trade.price, quantity: trade.quantity, time: 7 };
         assert_eq!(
             book_ticker("BTCUSDT", &ticker),
             r#"{"e":"bookTicker","u":9,"E":7,"T":7,"s":"BTCUSDT","b":"42000.10","B":"0.003","a":"42000.10","A":"0.003"}"#

@@ -19,45 +19,15 @@ pub(crate) fn render(update: &Update) -> String {
     match &update.change {
         Change::Order { order, execution } => {
             let o = order_fields(order, execution, millis);
-            to_json(&OrderEvent {
-                e: "ORDER_TRADE_UPDATE",
-                event_time: millis,
-                time: millis,
-                o,
-            })
+            to_json(&OrderEvent { e: "ORDER_TRADE_UPDATE", event_time: millis, time: millis, o })
         }
-        Change::Balance {
-            wallet,
-            symbol,
-            amount,
-            entry_price,
-            unrealized,
-        } => {
+        Change::Balance { wallet, symbol, amount, entry_price, unrealized } => {
             let wallet = wallet.normalize();
-            let balance = Balance {
-                a: "USDT",
-                wb: wallet,
-                cw: wallet,
-                bc: "0",
-            };
-            let position = Position {
-                s: symbol,
-                pa: *amount,
-                ep: *entry_price,
-                up: unrealized.normalize(),
-                ps: "BOTH",
-            };
-            let a = AccountFields {
-                m: "ORDER",
-                balances: [balance],
-                positions: [position],
-            };
-            to_json(&AccountEvent {
-                e: "ACCOUNT_UPDATE",
-                event_time: millis,
-                time: millis,
-                a,
-            })
+            let balance = Balance { a: "USDT", wb: wallet, cw: wallet, bc: "0" };
+            let position =
+                Position { s: symbol, pa: *amount, ep: *entry_price, up: unrealized.normalize(), ps: "BOTH" };
+            let a = AccountFields { m: "ORDER", balances: [balance], positions: [position] };
+            to_json(&AccountEvent { e: "ACCOUNT_UPDATE", event_time: millis, time: millis, a })
         }
     }
 }
@@ -241,37 +211,19 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_listener_is_told_when_its_key_expires_and_not_before() {
         let data = tempfile::tempdir().expect("a temporary directory");
-        let config = env::os::Config {
-            data_dir: data.path().into(),
-            ..Default::default()
-        };
+        let config = env::os::Config { data_dir: data.path().into(), ..Default::default() };
         let env = env::os::env(config).expect("an environment");
         let exchange = Exchange::new(Config::default());
-        let venue = Arc::new(Venue {
-            env,
-            exchange,
-            hub: Hub::default(),
-            key_created: Notify::new(),
-        });
+        let venue = Arc::new(Venue { env, exchange, hub: Hub::default(), key_created: Notify::new() });
         let expiry = venue.env.spawn("expiry", expire_keys(venue.clone()));
         tokio::task::yield_now().await;
 
-        venue
-            .exchange
-            .lock()
-            .keys
-            .create(0, Instant::now(), || "key".into());
+        venue.exchange.lock().keys.create(0, Instant::now(), || "key".into());
         venue.key_created.notify_one();
         let (seat, mut inbox) = venue.hub.join(false);
         seat.subscribe("key");
-        assert!(
-            timeout(HOUR - Duration::from_secs(1), inbox.events.recv())
-                .await
-                .is_err()
-        );
-        let event = timeout(Duration::from_secs(2), inbox.events.recv())
-            .await
-            .expect("it expires now");
+        assert!(timeout(HOUR - Duration::from_secs(1), inbox.events.recv()).await.is_err());
+        let event = timeout(Duration::from_secs(2), inbox.events.recv()).await.expect("it expires now");
         assert!(event.is_some_and(|event| event.contains("\"e\":\"listenKeyExpired\"")));
         assert_eq!(venue.exchange.lock().keys.active(0), None);
         expiry.abort();

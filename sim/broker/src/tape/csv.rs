@@ -43,24 +43,12 @@ pub fn parse_csv(name: &str, text: &str) -> Result<Vec<AggTrade>, TapeError> {
         if line.is_empty() || (index == 0 && line == HEADER) {
             continue;
         }
-        let mut row = Row {
-            file: name,
-            line: lines,
-            text: line,
-            offset: 0,
-            end: false,
-        };
+        let mut row = Row { file: name, line: lines, text: line, offset: 0, end: false };
         let trade = row.trade(trades.last())?;
         trades.push(trade);
     }
     if trades.is_empty() {
-        let row = Row {
-            file: name,
-            line: lines + 1,
-            text: "",
-            offset: 0,
-            end: false,
-        };
+        let row = Row { file: name, line: lines + 1, text: "", offset: 0, end: false };
         return Err(row.error(0, "a trade".into(), "the end of the file"));
     }
     Ok(trades)
@@ -71,12 +59,8 @@ pub fn to_csv(trades: &[AggTrade]) -> String {
     let mut text = format!("{HEADER}\n");
     for t in trades {
         let (id, first, last) = (t.id, t.first_trade_id, t.last_trade_id);
-        writeln!(
-            text,
-            "{id},{},{},{first},{last},{},{}",
-            t.price, t.quantity, t.time, t.is_buyer_maker
-        )
-        .expect("a string takes any text");
+        writeln!(text, "{id},{},{},{first},{last},{},{}", t.price, t.quantity, t.time, t.is_buyer_maker)
+            .expect("a string takes any text");
     }
     text
 }
@@ -94,10 +78,7 @@ struct Row<'a> {
 impl<'a> Row<'a> {
     fn trade(&mut self, before: Option<&AggTrade>) -> Result<AggTrade, TapeError> {
         let id = self.field::<u64>("a trade id", |_| true)?;
-        if let Some(expected) = before
-            .and_then(|b| b.id.checked_add(1))
-            .filter(|next| *next != id)
-        {
+        if let Some(expected) = before.and_then(|b| b.id.checked_add(1)).filter(|next| *next != id) {
             return Err(self.error(
                 0,
                 format!("trade id {expected}, the one after the line before"),
@@ -107,27 +88,17 @@ impl<'a> Row<'a> {
         let price = self.field("a price above zero", in_range)?;
         let quantity = self.field("a quantity above zero", in_range)?;
         let first_trade_id = self.field::<u64>("the id of the first trade", |_| true)?;
-        let last_trade_id = self.field("the id of the last trade, not below that of the first", |last| {
-            *last >= first_trade_id
-        })?;
+        let last_trade_id = self
+            .field("the id of the last trade, not below that of the first", |last| *last >= first_trade_id)?;
         let earliest = before.map_or(0, |b| b.time);
-        let time = self.field("a time in milliseconds, not before the line before", |time| {
-            *time >= earliest
-        })?;
+        let time =
+            self.field("a time in milliseconds, not before the line before", |time| *time >= earliest)?;
         let is_buyer_maker = self.word()?;
         if !self.end {
             let rest = &self.text[self.offset..];
             return Err(self.error(self.offset, format!("{COLUMNS} columns"), rest));
         }
-        Ok(AggTrade {
-            id,
-            price,
-            quantity,
-            first_trade_id,
-            last_trade_id,
-            time,
-            is_buyer_maker,
-        })
+        Ok(AggTrade { id, price, quantity, first_trade_id, last_trade_id, time, is_buyer_maker })
     }
 
     fn field<T: FromStr>(&mut self, expected: &str, fits: impl Fn(&T) -> bool) -> Result<T, TapeError> {
@@ -156,13 +127,7 @@ impl<'a> Row<'a> {
 
     fn error(&self, start: usize, expected: String, found: &str) -> TapeError {
         let column = self.text[..start].chars().count() + 1;
-        TapeError {
-            file: self.file.into(),
-            line: self.line,
-            column,
-            expected,
-            found: found.into(),
-        }
+        TapeError { file: self.file.into(), line: self.line, column, expected, found: found.into() }
     }
 }
 
@@ -175,44 +140,24 @@ mod tests {
     use super::*;
 
     fn error(text: &str) -> String {
-        parse_csv("btc.csv", text)
-            .expect_err("the tape is wrong")
-            .to_string()
+        parse_csv("btc.csv", text).expect_err("the tape is wrong").to_string()
     }
 
     #[test]
     fn a_dump_is_read_with_and_without_its_header() {
         let row = "26129,42000.10,0.003,27781,27782,1498793709153,true\n";
         let trades = parse_csv("btc.csv", row).expect("a good tape");
-        assert_eq!(
-            parse_csv("btc.csv", &format!("{HEADER}\n{row}")).expect("a good tape"),
-            trades
-        );
+        assert_eq!(parse_csv("btc.csv", &format!("{HEADER}\n{row}")).expect("a good tape"), trades);
         assert_eq!(to_csv(&trades), format!("{HEADER}\n{row}"));
     }
 
     #[test]
     fn an_error_names_file_line_column_and_what_was_expected() {
-        assert_eq!(
-            error("1,x,1,1,1,1,true"),
-            "btc.csv:1:3: expected a price above zero, found \"x\""
-        );
-        assert_eq!(
-            error("1,2,0,1,1,1,true"),
-            "btc.csv:1:5: expected a quantity above zero, found \"0\""
-        );
-        assert_eq!(
-            error("1,2,3,4,5,6,yes"),
-            "btc.csv:1:13: expected true or false, found \"yes\""
-        );
-        assert_eq!(
-            error("1,2,3"),
-            "btc.csv:1:6: expected the id of the first trade, found \"\""
-        );
-        assert_eq!(
-            error("1,2,3,4,5,6,true,8"),
-            "btc.csv:1:18: expected 7 columns, found \"8\""
-        );
+        assert_eq!(error("1,x,1,1,1,1,true"), "btc.csv:1:3: expected a price above zero, found \"x\"");
+        assert_eq!(error("1,2,0,1,1,1,true"), "btc.csv:1:5: expected a quantity above zero, found \"0\"");
+        assert_eq!(error("1,2,3,4,5,6,yes"), "btc.csv:1:13: expected true or false, found \"yes\"");
+        assert_eq!(error("1,2,3"), "btc.csv:1:6: expected the id of the first trade, found \"\"");
+        assert_eq!(error("1,2,3,4,5,6,true,8"), "btc.csv:1:18: expected 7 columns, found \"8\"");
         assert_eq!(
             error("1,2,3,4,3,6,true"),
             "btc.csv:1:9: expected the id of the last trade, not below that of the first, found \"3\""
@@ -225,14 +170,8 @@ mod tests {
             error("1,2,3,4,5,6,true\n2,2,3,4,5,5,true"),
             "btc.csv:2:11: expected a time in milliseconds, not before the line before, found \"5\""
         );
-        assert_eq!(
-            error(HEADER),
-            "btc.csv:2:1: expected a trade, found \"the end of the file\""
-        );
-        assert_eq!(
-            error("price,qty"),
-            "btc.csv:1:1: expected a trade id, found \"price\""
-        );
+        assert_eq!(error(HEADER), "btc.csv:2:1: expected a trade, found \"the end of the file\"");
+        assert_eq!(error("price,qty"), "btc.csv:1:1: expected a trade id, found \"price\"");
     }
 
     proptest::proptest! {

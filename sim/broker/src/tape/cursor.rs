@@ -30,10 +30,7 @@ pub(crate) struct Cursor {
 
 enum Source {
     Walk(Walk),
-    Recording {
-        trades: Arc<Vec<AggTrade>>,
-        position: usize,
-    },
+    Recording { trades: Arc<Vec<AggTrade>>, position: usize },
 }
 
 impl Cursor {
@@ -41,26 +38,12 @@ impl Cursor {
         let (mut source, next_id, next_trade_id) = match &symbol.tape {
             Tape::Synthetic(synthetic) => (Source::Walk(Walk::new(symbol, synthetic, seed)), 1, 1),
             Tape::Trades(trades) => {
-                let (id, trade_id) = trades
-                    .first()
-                    .map_or((1, 1), |first| (first.id, first.first_trade_id));
-                (
-                    Source::Recording {
-                        trades: trades.clone(),
-                        position: 0,
-                    },
-                    id,
-                    trade_id,
-                )
+                let (id, trade_id) = trades.first().map_or((1, 1), |first| (first.id, first.first_trade_id));
+                (Source::Recording { trades: trades.clone(), position: 0 }, id, trade_id)
             }
         };
         let next = source.advance();
-        Self {
-            source,
-            next,
-            next_id,
-            next_trade_id,
-        }
+        Self { source, next, next_id, next_trade_id }
     }
 
     /// Time from the trade before to the next one; none when the tape is empty.
@@ -130,21 +113,14 @@ mod tests {
     #[test]
     fn a_recording_starts_over_after_its_end_with_ids_that_go_on() {
         let walked = record(&SymbolConfig::default(), 1, WallTime::from_millis(5_000), 3);
-        let symbol = SymbolConfig {
-            tape: Tape::Trades(Arc::new(walked.clone())),
-            ..SymbolConfig::default()
-        };
+        let symbol = SymbolConfig { tape: Tape::Trades(Arc::new(walked.clone())), ..SymbolConfig::default() };
         let played = record(&symbol, 99, walked_start(&walked), 6);
         assert_eq!(played[..3], walked);
         for (index, trade) in played.iter().enumerate() {
             assert_eq!(trade.id, 1 + index as u64);
             assert_eq!(trade.price, walked[index % 3].price);
         }
-        assert!(
-            played
-                .windows(2)
-                .all(|pair| pair[0].last_trade_id + 1 == pair[1].first_trade_id)
-        );
+        assert!(played.windows(2).all(|pair| pair[0].last_trade_id + 1 == pair[1].first_trade_id));
         assert_eq!(played[3].time, played[2].time + 1_000);
     }
 
@@ -154,10 +130,7 @@ mod tests {
 
     #[test]
     fn an_empty_recording_is_a_market_without_trades() {
-        let symbol = SymbolConfig {
-            tape: Tape::Trades(Arc::default()),
-            ..SymbolConfig::default()
-        };
+        let symbol = SymbolConfig { tape: Tape::Trades(Arc::default()), ..SymbolConfig::default() };
         assert_eq!(record(&symbol, 1, WallTime::from_millis(0), 3), []);
     }
 }

@@ -24,11 +24,7 @@ pub(crate) struct Walk {
 
 impl Walk {
     pub fn new(symbol: &SymbolConfig, walk: &Synthetic, seed: u64) -> Self {
-        let start = (walk.start_price / symbol.tick_size)
-            .trunc()
-            .to_i64()
-            .unwrap_or(i64::MAX / 4)
-            .max(2);
+        let start = (walk.start_price / symbol.tick_size).trunc().to_i64().unwrap_or(i64::MAX / 4).max(2);
         Self {
             random: SplitMix(seed ^ hash(&symbol.symbol)),
             tick_size: symbol.tick_size,
@@ -92,9 +88,8 @@ impl SplitMix {
 
 /// FNV-1a: keeps the walks of two symbols apart.
 fn hash(text: &str) -> u64 {
-    text.bytes().fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)
-    })
+    text.bytes()
+        .fold(0xCBF2_9CE4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3))
 }
 
 #[cfg(test)]
@@ -108,27 +103,16 @@ mod tests {
         let mean = intervals.iter().sum::<u128>() / 20_000;
         assert!((240..280).contains(&mean), "the mean is {mean} ms");
         let long = intervals.iter().filter(|ms| **ms > 750).count();
-        assert!(
-            (700..1_300).contains(&long),
-            "{long} of 20,000 are longer than three means; e⁻³ is 996"
-        );
+        assert!((700..1_300).contains(&long), "{long} of 20,000 are longer than three means; e⁻³ is 996");
     }
 
     #[test]
     fn a_walk_stays_on_the_grid_and_between_half_and_twice_its_start() {
-        let wild = Synthetic {
-            start_price: Decimal::ONE,
-            volatility: 4,
-            ..Synthetic::default()
-        };
+        let wild = Synthetic { start_price: Decimal::ONE, volatility: 4, ..Synthetic::default() };
         let mut walk = Walk::new(&SymbolConfig::default(), &wild, 1);
         for _ in 0..10_000 {
             let step = walk.step();
-            assert!(
-                step.price >= Decimal::new(5, 1) && step.price <= Decimal::TWO,
-                "{}",
-                step.price
-            );
+            assert!(step.price >= Decimal::new(5, 1) && step.price <= Decimal::TWO, "{}", step.price);
             assert!((step.price % Decimal::new(1, 1)).is_zero());
         }
     }

@@ -38,9 +38,7 @@ pub struct Answer {
 impl Answer {
     /// The code of a refusal.
     pub fn code(&self) -> i64 {
-        self.json["code"]
-            .as_i64()
-            .unwrap_or_else(|| panic!("{} is no refusal", self.json))
+        self.json["code"].as_i64().unwrap_or_else(|| panic!("{} is no refusal", self.json))
     }
 }
 
@@ -58,14 +56,7 @@ pub fn prices(interval_ms: i64, prices: &[&str]) -> Config {
         is_buyer_maker: false,
     };
     let tape = Tape::Trades(Arc::new(prices.iter().enumerate().map(trade).collect()));
-    Config {
-        port: 0,
-        symbols: vec![SymbolConfig {
-            tape,
-            ..SymbolConfig::default()
-        }],
-        ..Config::default()
-    }
+    Config { port: 0, symbols: vec![SymbolConfig { tape, ..SymbolConfig::default() }], ..Config::default() }
 }
 
 impl Broker {
@@ -92,14 +83,7 @@ impl Broker {
         let port = server.local_addr().unwrap().port();
         let server = env.spawn("broker", async move { match server.run().await {} });
         let http = Client::builder(TokioExecutor::new()).build(HttpConnector::new());
-        Self {
-            exchange,
-            port,
-            env,
-            server,
-            http,
-            _data: data,
-        }
+        Self { exchange, port, env, server, http, _data: data }
     }
 
     pub fn now(&self) -> i64 {
@@ -113,18 +97,11 @@ impl Broker {
             request = request.header("X-MBX-APIKEY", key);
         }
         let request = request.body(Full::new(body.into())).unwrap();
-        let response = tokio::time::timeout(PATIENCE, self.http.request(request))
-            .await
-            .unwrap()
-            .unwrap();
+        let response = tokio::time::timeout(PATIENCE, self.http.request(request)).await.unwrap().unwrap();
         let (head, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         let json = serde_json::from_slice(&body).unwrap_or(Value::Null);
-        Answer {
-            status: head.status.as_u16(),
-            headers: head.headers,
-            json,
-        }
+        Answer { status: head.status.as_u16(), headers: head.headers, json }
     }
 
     pub async fn get(&self, target: &str) -> Answer {
@@ -135,45 +112,30 @@ impl Broker {
     pub async fn signed(&self, method: &str, path: &str, query: &str) -> Answer {
         let payload = format!("{query}&timestamp={}", self.now());
         let signature = sign("secret", &payload);
-        self.send(
-            method,
-            &format!("{path}?{payload}&signature={signature}"),
-            Some("key"),
-            String::new(),
-        )
-        .await
+        self.send(method, &format!("{path}?{payload}&signature={signature}"), Some("key"), String::new())
+            .await
     }
 
     /// Places an order in BTCUSDT.
     pub async fn order(&self, query: &str) -> Answer {
-        self.signed("POST", "/fapi/v1/order", &format!("symbol=BTCUSDT&{query}"))
-            .await
+        self.signed("POST", "/fapi/v1/order", &format!("symbol=BTCUSDT&{query}")).await
     }
 
     pub async fn listen_key(&self) -> String {
-        let answer = self
-            .send("POST", "/fapi/v1/listenKey", Some("key"), String::new())
-            .await;
+        let answer = self.send("POST", "/fapi/v1/listenKey", Some("key"), String::new()).await;
         answer.json["listenKey"].as_str().unwrap().to_owned()
     }
 
     pub async fn open(&self, target: &str) -> Socket {
         let stream = self.env.net.connect("127.0.0.1", self.port).await.unwrap();
-        client_async(format!("ws://broker{target}"), stream)
-            .await
-            .unwrap()
-            .0
+        client_async(format!("ws://broker{target}"), stream).await.unwrap().0
     }
 }
 
 /// The next event on a stream; none when it is closed.
 pub async fn next(socket: &mut Socket) -> Option<Value> {
     loop {
-        match tokio::time::timeout(PATIENCE, socket.next())
-            .await
-            .unwrap()?
-            .ok()?
-        {
+        match tokio::time::timeout(PATIENCE, socket.next()).await.unwrap()?.ok()? {
             Message::Text(text) => return Some(serde_json::from_str(&text).unwrap()),
             Message::Close(_) => return None,
             _ => {}

@@ -16,10 +16,8 @@ pub(super) const COMMANDS: &[Command] = &[
     exactly("time", 1, time),
 ];
 
-const COMMAND_SUBCOMMANDS: &[Command] = &[
-    exactly("count", 2, command_count),
-    at_least("docs", 2, command_docs),
-];
+const COMMAND_SUBCOMMANDS: &[Command] =
+    &[exactly("count", 2, command_count), at_least("docs", 2, command_docs)];
 
 /// Descriptions of commands are for people and for cluster clients; there are none.
 fn command(call: &mut Call<'_>) -> Result<(), CommandError> {
@@ -84,9 +82,7 @@ fn info(call: &mut Call<'_>) -> Result<(), CommandError> {
         call.args.len() == 1
             || call.args.from(1).any(|section| {
                 section.eq_ignore_ascii_case(name.as_bytes())
-                    || everything
-                        .iter()
-                        .any(|all| section.eq_ignore_ascii_case(all.as_bytes()))
+                    || everything.iter().any(|all| section.eq_ignore_ascii_case(all.as_bytes()))
             })
     };
     let mut text = String::new();
@@ -110,11 +106,7 @@ fn info_server(call: &Call<'_>, text: &mut String) -> fmt::Result {
 
 fn info_clients(call: &Call<'_>, text: &mut String) -> fmt::Result {
     let connected = call.state.statistics.connected;
-    write!(
-        text,
-        "connected_clients:{connected}\r\nblocked_clients:{}\r\n",
-        call.state.waiters.len()
-    )
+    write!(text, "connected_clients:{connected}\r\nblocked_clients:{}\r\n", call.state.waiters.len())
 }
 
 fn info_stats(call: &Call<'_>, text: &mut String) -> fmt::Result {
@@ -133,10 +125,6 @@ fn info_replication(_: &Call<'_>, text: &mut String) -> fmt::Result {
 fn info_keyspace(call: &Call<'_>, text: &mut String) -> fmt::Result {
     match call.state.db.len() {
         0 => Ok(()),
-        keys => write!(
-            text,
-            "db0:keys={keys},expires={},avg_ttl=0\r\n",
-            call.state.db.expiring()
-        ),
+        keys => write!(text, "db0:keys={keys},expires={},avg_ttl=0\r\n", call.state.db.expiring()),
     }
 }

@@ -50,10 +50,7 @@ fn client_id(call: &mut Call<'_>) -> Result<(), CommandError> {
 fn client_setinfo(call: &mut Call<'_>) -> Result<(), CommandError> {
     let attribute = &call.args[2];
     if !attribute.eq_ignore_ascii_case(b"lib-name") && !attribute.eq_ignore_ascii_case(b"lib-ver") {
-        return Err(CommandError::RefusedArgument(format!(
-            "ERR Unrecognized option '{}'",
-            lossy(attribute)
-        )));
+        return Err(CommandError::RefusedArgument(format!("ERR Unrecognized option '{}'", lossy(attribute))));
     }
     if !is_printable(&call.args[3]) {
         let attribute = lossy(attribute);
@@ -76,9 +73,7 @@ fn client_name(name: &[u8]) -> Result<&[u8], CommandError> {
     if is_printable(name) {
         Ok(name)
     } else {
-        Err(CommandError::Refused(
-            "ERR Client names cannot contain spaces, newlines or special characters.",
-        ))
+        Err(CommandError::Refused("ERR Client names cannot contain spaces, newlines or special characters."))
     }
 }
 
@@ -99,9 +94,7 @@ fn hello(call: &mut Call<'_>) -> Result<(), CommandError> {
         Some(Some(3)) => Protocol::Resp3,
         Some(Some(_)) => return Err(CommandError::Refused("NOPROTO unsupported protocol version")),
         Some(None) => {
-            return Err(CommandError::Refused(
-                "ERR Protocol version is not an integer or out of range",
-            ));
+            return Err(CommandError::Refused("ERR Protocol version is not an integer or out of range"));
         }
     };
     let mut name = None;

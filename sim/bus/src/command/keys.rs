@@ -13,9 +13,7 @@ pub(super) const COMMANDS: &[Command] = &[
     exactly("persist", 2, persist),
     at_least("pexpire", 3, |call| expire(call, "pexpire", MILLISECOND)),
     exactly("pttl", 2, |call| ttl(call, |remaining| remaining)),
-    exactly("ttl", 2, |call| {
-        ttl(call, |remaining| remaining.saturating_add(500) / SECOND)
-    }),
+    exactly("ttl", 2, |call| ttl(call, |remaining| remaining.saturating_add(500) / SECOND)),
     exactly("type", 2, type_of),
 ];
 
@@ -24,15 +22,13 @@ const SECOND: WallMs = 1_000;
 
 fn del(call: &mut Call<'_>) -> Result<(), CommandError> {
     let db = &mut call.state.db;
-    call.reply
-        .count(call.args.from(1).filter(|key| db.remove(key)).count());
+    call.reply.count(call.args.from(1).filter(|key| db.remove(key)).count());
     Ok(())
 }
 
 fn exists(call: &mut Call<'_>) -> Result<(), CommandError> {
     let db = &call.state.db;
-    call.reply
-        .count(call.args.from(1).filter(|key| db.get(key).is_some()).count());
+    call.reply.count(call.args.from(1).filter(|key| db.get(key).is_some()).count());
     Ok(())
 }
 
@@ -63,21 +59,14 @@ impl Conditions {
             };
             *condition = true;
         }
-        let Self {
-            only_without_deadline,
-            only_with_deadline,
-            only_later,
-            only_sooner,
-        } = conditions;
+        let Self { only_without_deadline, only_with_deadline, only_later, only_sooner } = conditions;
         if only_without_deadline && (only_with_deadline || only_later || only_sooner) {
             return Err(CommandError::Refused(
                 "ERR NX and XX, GT or LT options at the same time are not compatible",
             ));
         }
         if only_later && only_sooner {
-            return Err(CommandError::Refused(
-                "ERR GT and LT options at the same time are not compatible",
-            ));
+            return Err(CommandError::Refused("ERR GT and LT options at the same time are not compatible"));
         }
         Ok(conditions)
     }
@@ -130,7 +119,6 @@ fn ttl(call: &mut Call<'_>, in_unit: fn(WallMs) -> i64) -> Result<(), CommandErr
 }
 
 fn type_of(call: &mut Call<'_>) -> Result<(), CommandError> {
-    call.reply
-        .simple(call.state.db.get(&call.args[1]).map_or("none", Value::type_name));
+    call.reply.simple(call.state.db.get(&call.args[1]).map_or("none", Value::type_name));
     Ok(())
 }

@@ -81,19 +81,11 @@ enum Arity {
 }
 
 const fn exactly(name: &'static str, count: usize, run: Handler) -> Command {
-    Command {
-        name,
-        arity: Arity::Exactly(count),
-        run,
-    }
+    Command { name, arity: Arity::Exactly(count), run }
 }
 
 const fn at_least(name: &'static str, count: usize, run: Handler) -> Command {
-    Command {
-        name,
-        arity: Arity::AtLeast(count),
-        run,
-    }
+    Command { name, arity: Arity::AtLeast(count), run }
 }
 
 impl Command {
@@ -145,10 +137,7 @@ fn dispatch_subcommand(
 }
 
 fn find<'t>(table: &'t [Command], name: &[u8]) -> Option<&'t Command> {
-    table
-        .binary_search_by(|command| compare(command.name, name))
-        .ok()
-        .map(|index| &table[index])
+    table.binary_search_by(|command| compare(command.name, name)).ok().map(|index| &table[index])
 }
 
 /// Compares a name in lower case with one in any case.
@@ -169,10 +158,7 @@ fn unknown_command(args: &Args<'_>) -> CommandError {
         let shown = &argument[..argument.len().min(QUOTED_MAX - arguments.len())];
         arguments.extend(["'", &String::from_utf8_lossy(shown), "' "]);
     }
-    CommandError::UnknownCommand {
-        name: lossy(&args[0]),
-        arguments,
-    }
+    CommandError::UnknownCommand { name: lossy(&args[0]), arguments }
 }
 
 fn lossy(name: &[u8]) -> String {

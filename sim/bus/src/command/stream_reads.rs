@@ -11,11 +11,8 @@ use crate::{
     stream::{Stream, StreamId},
 };
 
-pub(super) const COMMANDS: &[Command] = &[
-    at_least("xrange", 4, xrange),
-    at_least("xread", 4, xread),
-    at_least("xrevrange", 4, xrevrange),
-];
+pub(super) const COMMANDS: &[Command] =
+    &[at_least("xrange", 4, xrange), at_least("xread", 4, xread), at_least("xrevrange", 4, xrevrange)];
 
 const INVALID_ID: CommandError =
     CommandError::Refused("ERR Invalid stream ID specified as stream command argument");
@@ -26,10 +23,7 @@ pub(super) fn entry_id(argument: &[u8], missing_seq: u64) -> Result<StreamId, Co
         Some(dash) => (&argument[..dash], Some(&argument[dash + 1..])),
         None => (argument, None),
     };
-    Ok(StreamId {
-        ms: id_part(ms)?,
-        seq: seq.map_or(Ok(missing_seq), id_part)?,
-    })
+    Ok(StreamId { ms: id_part(ms)?, seq: seq.map_or(Ok(missing_seq), id_part)? })
 }
 
 /// As Redis's `string2ull`, leading zeros included, but without the spaces and plus signs that its `strtoull` lets through.
@@ -37,10 +31,7 @@ fn id_part(digits: &[u8]) -> Result<u64, CommandError> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return Err(INVALID_ID);
     }
-    std::str::from_utf8(digits)
-        .ok()
-        .and_then(|digits| digits.parse().ok())
-        .ok_or(INVALID_ID)
+    std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok()).ok_or(INVALID_ID)
 }
 
 /// Writes an entry as `[id, [field, value, …]]`.
@@ -133,9 +124,8 @@ impl Pending for Read {
         let found = || {
             self.streams.iter().filter_map(|(key, after)| {
                 let stream = db.stream(key).ok().flatten()?;
-                let from = after
-                    .successor()
-                    .filter(|from| stream.last().is_some_and(|(last, _)| last >= *from))?;
+                let from =
+                    after.successor().filter(|from| stream.last().is_some_and(|(last, _)| last >= *from))?;
                 Some((key, stream, from))
             })
         };
@@ -168,11 +158,7 @@ fn xread(call: &mut Call<'_>) -> Result<(), CommandError> {
         Some(millis) => {
             let keys = read.streams.iter().map(|(key, _)| key.clone()).collect();
             let timeout = (millis > 0).then(|| Duration::from_millis(millis));
-            call.blocked = Some(Blocked {
-                keys,
-                pending: Box::new(read),
-                timeout,
-            });
+            call.blocked = Some(Blocked { keys, pending: Box::new(read), timeout });
         }
     }
     Ok(())
@@ -189,10 +175,7 @@ fn parse_read(call: &Call<'_>) -> Result<(Read, Option<u64>), CommandError> {
             block = Some(timeout_millis(options.value()?)?);
         } else if option.eq_ignore_ascii_case(b"count") {
             // Zero and less mean no limit.
-            count = usize::try_from(options.integer()?)
-                .ok()
-                .filter(|count| *count > 0)
-                .unwrap_or(usize::MAX);
+            count = usize::try_from(options.integer()?).ok().filter(|count| *count > 0).unwrap_or(usize::MAX);
         } else if option.eq_ignore_ascii_case(b"group") && options.left() >= 2 {
             return Err(CommandError::Refused(
                 "ERR The GROUP option is only supported by XREADGROUP. You called XREAD instead.",
@@ -223,9 +206,8 @@ fn parse_read(call: &Call<'_>) -> Result<(Read, Option<u64>), CommandError> {
 
 /// As `getTimeoutFromObjectOrReply`, Redis `timeout.c`.
 fn timeout_millis(argument: &[u8]) -> Result<u64, CommandError> {
-    let millis = parse_i64(argument).ok_or(CommandError::Refused(
-        "ERR timeout is not an integer or out of range",
-    ))?;
+    let millis =
+        parse_i64(argument).ok_or(CommandError::Refused("ERR timeout is not an integer or out of range"))?;
     u64::try_from(millis).map_err(|_| CommandError::Refused("ERR timeout is negative"))
 }
 
@@ -252,22 +234,8 @@ mod tests {
         assert_eq!(entry_id(b"12", 7), id(12, 7));
         assert_eq!(entry_id(b"12-3", 7), id(12, 3));
         assert_eq!(entry_id(b"007-01", 0), id(7, 1));
-        assert_eq!(
-            entry_id(b"18446744073709551615-18446744073709551615", 0),
-            Ok(StreamId::MAX)
-        );
-        for bad in [
-            "",
-            "-",
-            "+",
-            "1-",
-            "-1",
-            "1-2-3",
-            "a",
-            "1-*",
-            "+1",
-            "18446744073709551616",
-        ] {
+        assert_eq!(entry_id(b"18446744073709551615-18446744073709551615", 0), Ok(StreamId::MAX));
+        for bad in ["", "-", "+", "1-", "-1", "1-2-3", "a", "1-*", "+1", "18446744073709551616"] {
             assert_eq!(entry_id(bad.as_bytes(), 0), Err(INVALID_ID), "{bad}");
         }
     }
@@ -279,10 +247,7 @@ mod tests {
         assert_eq!(interval(b"(5", b"(7-0"), Ok(id(5, 1)..=id(6, u64::MAX)));
         assert_eq!(interval(b"5", b"7"), Ok(id(5, 0)..=id(7, u64::MAX)));
         let last = b"(18446744073709551615-18446744073709551615";
-        assert_eq!(
-            interval(last, b"+"),
-            Err(CommandError::Refused("ERR invalid start ID for the interval"))
-        );
+        assert_eq!(interval(last, b"+"), Err(CommandError::Refused("ERR invalid start ID for the interval")));
         assert_eq!(
             interval(b"-", b"(0-0"),
             Err(CommandError::Refused("ERR invalid end ID for the interval"))

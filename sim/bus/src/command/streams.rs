@@ -41,18 +41,12 @@ impl TrimOptions {
         }
         if option.eq_ignore_ascii_case(b"maxlen") {
             let value = self.strategy_value(options)?;
-            self.to = Some(TrimTo::Length(not_negative(
-                value,
-                "ERR The MAXLEN argument must be >= 0.",
-            )?));
+            self.to = Some(TrimTo::Length(not_negative(value, "ERR The MAXLEN argument must be >= 0.")?));
         } else if option.eq_ignore_ascii_case(b"minid") {
             let value = self.strategy_value(options)?;
             self.to = Some(TrimTo::Id(entry_id(value, 0)?));
         } else if option.eq_ignore_ascii_case(b"limit") {
-            self.limit = Some(not_negative(
-                options.value()?,
-                "ERR The LIMIT argument must be >= 0.",
-            )?);
+            self.limit = Some(not_negative(options.value()?, "ERR The LIMIT argument must be >= 0.")?);
         } else {
             return Ok(false);
         }
@@ -81,10 +75,9 @@ impl TrimOptions {
             (Some(_), Some(_)) if !self.approximate => Err(CommandError::Refused(
                 "ERR syntax error, LIMIT cannot be used without the special ~ option",
             )),
-            (Some(to), limit) => Ok(Some(Trim {
-                to,
-                at_most: self.approximate.then_some(limit.unwrap_or(DEFAULT_LIMIT)),
-            })),
+            (Some(to), limit) => {
+                Ok(Some(Trim { to, at_most: self.approximate.then_some(limit.unwrap_or(DEFAULT_LIMIT)) }))
+            }
         }
     }
 }
@@ -115,9 +108,7 @@ fn xadd(call: &mut Call<'_>) -> Result<(), CommandError> {
         return Err(arity("xadd"));
     }
     if new_id == NewId::Exactly(StreamId::MIN) {
-        return Err(CommandError::Refused(
-            "ERR The ID specified in XADD must be greater than 0-0",
-        ));
+        return Err(CommandError::Refused("ERR The ID specified in XADD must be greater than 0-0"));
     }
     let key = &call.args[1];
     let db = &mut call.state.db;
@@ -160,10 +151,7 @@ fn new_id(argument: &[u8]) -> Result<NewId, CommandError> {
 fn encode_fields(args: &Args<'_>, first: usize) -> Box<[u8]> {
     let count = args.len() - first;
     let size = header_len(count)
-        + args
-            .from(first)
-            .map(|field| header_len(field.len()) + field.len() + 2)
-            .sum::<usize>();
+        + args.from(first).map(|field| header_len(field.len()) + field.len() + 2).sum::<usize>();
     let mut encoded = Vec::with_capacity(size);
     let mut reply = Reply::new(&mut encoded, Protocol::Resp2);
     reply.array(count);
@@ -183,10 +171,7 @@ fn xdel(call: &mut Call<'_>) -> Result<(), CommandError> {
         Some(stream) => {
             // All ids are checked before the first entry goes.
             call.args.from(2).try_for_each(|id| entry_id(id, 0).map(drop))?;
-            call.args
-                .from(2)
-                .filter(|id| entry_id(id, 0).is_ok_and(|id| stream.delete(id)))
-                .count()
+            call.args.from(2).filter(|id| entry_id(id, 0).is_ok_and(|id| stream.delete(id))).count()
         }
     };
     call.reply.count(deleted);
@@ -194,8 +179,7 @@ fn xdel(call: &mut Call<'_>) -> Result<(), CommandError> {
 }
 
 fn xlen(call: &mut Call<'_>) -> Result<(), CommandError> {
-    call.reply
-        .count(call.state.db.stream(&call.args[1])?.map_or(0, Stream::len));
+    call.reply.count(call.state.db.stream(&call.args[1])?.map_or(0, Stream::len));
     Ok(())
 }
 
@@ -207,14 +191,10 @@ fn xtrim(call: &mut Call<'_>) -> Result<(), CommandError> {
             return Err(CommandError::Syntax);
         }
     }
-    let trim = trim.finish()?.ok_or(CommandError::Refused(
-        "ERR syntax error, XTRIM must be called with a trimming strategy",
-    ))?;
-    let removed = call
-        .state
-        .db
-        .stream_mut(&call.args[1])?
-        .map_or(0, |stream| stream.trim(trim));
+    let trim = trim
+        .finish()?
+        .ok_or(CommandError::Refused("ERR syntax error, XTRIM must be called with a trimming strategy"))?;
+    let removed = call.state.db.stream_mut(&call.args[1])?.map_or(0, |stream| stream.trim(trim));
     call.reply.count(removed);
     Ok(())
 }
@@ -225,11 +205,7 @@ fn xinfo(call: &mut Call<'_>) -> Result<(), CommandError> {
 
 /// Without FULL. The two radix tree figures are those of a tree whose nodes are all full.
 fn xinfo_stream(call: &mut Call<'_>) -> Result<(), CommandError> {
-    let stream = call
-        .state
-        .db
-        .stream(&call.args[2])?
-        .ok_or(CommandError::Refused("ERR no such key"))?;
+    let stream = call.state.db.stream(&call.args[2])?.ok_or(CommandError::Refused("ERR no such key"))?;
     if call.args.len() > 3 {
         let name = lossy(&call.args[1]);
         return Err(CommandError::RefusedArgument(format!(
@@ -239,11 +215,9 @@ fn xinfo_stream(call: &mut Call<'_>) -> Result<(), CommandError> {
     let nodes = stream.len().div_ceil(NODE_ENTRIES);
     let reply = &mut call.reply;
     reply.map(10);
-    for (name, count) in [
-        ("length", stream.len()),
-        ("radix-tree-keys", nodes),
-        ("radix-tree-nodes", nodes + 1),
-    ] {
+    for (name, count) in
+        [("length", stream.len()), ("radix-tree-keys", nodes), ("radix-tree-nodes", nodes + 1)]
+    {
         reply.bulk(name.as_bytes());
         reply.count(count);
     }

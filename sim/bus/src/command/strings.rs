@@ -47,23 +47,16 @@ fn append(call: &mut Call<'_>) -> Result<(), CommandError> {
 
 fn decrby(call: &mut Call<'_>) -> Result<(), CommandError> {
     let by = integer(&call.args[2])?;
-    add(
-        call,
-        by.checked_neg()
-            .ok_or(CommandError::Refused("ERR decrement would overflow"))?,
-    )
+    add(call, by.checked_neg().ok_or(CommandError::Refused("ERR decrement would overflow"))?)
 }
 
 /// Adds to a number that is kept as decimal text; a missing key counts as 0.
 fn add(call: &mut Call<'_>, by: i64) -> Result<(), CommandError> {
     let key = &call.args[1];
     let old = call.state.db.string(key)?.map_or(Ok(0), integer)?;
-    let sum = old
-        .checked_add(by)
-        .ok_or(CommandError::Refused("ERR increment or decrement would overflow"))?;
-    call.state
-        .db
-        .set_string(key, itoa::Buffer::new().format(sum).as_bytes(), Ttl::Keep);
+    let sum =
+        old.checked_add(by).ok_or(CommandError::Refused("ERR increment or decrement would overflow"))?;
+    call.state.db.set_string(key, itoa::Buffer::new().format(sum).as_bytes(), Ttl::Keep);
     call.reply.integer(sum);
     Ok(())
 }
@@ -126,11 +119,7 @@ impl SetOptions {
         let mut expiry: Option<(Expiry, &[u8])> = None;
         while let Some(option) = options.next() {
             let unless = |other| {
-                if condition == other {
-                    Err(CommandError::Syntax)
-                } else {
-                    Ok(())
-                }
+                if condition == other { Err(CommandError::Syntax) } else { Ok(()) }
             };
             match option.to_ascii_lowercase().as_slice() {
                 b"nx" => {
@@ -158,11 +147,7 @@ impl SetOptions {
             None if keep => Ttl::Keep,
             None => Ttl::Forever,
         };
-        Ok(Self {
-            condition,
-            return_old,
-            ttl,
-        })
+        Ok(Self { condition, return_old, ttl })
     }
 }
 
@@ -236,7 +221,6 @@ fn setnx(call: &mut Call<'_>) -> Result<(), CommandError> {
 }
 
 fn strlen(call: &mut Call<'_>) -> Result<(), CommandError> {
-    call.reply
-        .count(call.state.db.string(&call.args[1])?.map_or(0, <[u8]>::len));
+    call.reply.count(call.state.db.string(&call.args[1])?.map_or(0, <[u8]>::len));
     Ok(())
 }

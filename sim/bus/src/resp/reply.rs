@@ -74,10 +74,7 @@ impl<'a> Reply<'a> {
         // Writing to a string fails only if a `Display` does, and then what it wrote is the answer.
         let _ = write!(text, "{error}");
         self.out.push(b'-');
-        self.out.extend(
-            text.bytes()
-                .map(|byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { byte }),
-        );
+        self.out.extend(text.bytes().map(|byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { byte }));
         self.line_end();
     }
 
@@ -163,8 +160,7 @@ impl<'a> Reply<'a> {
 
     fn header(&mut self, kind: u8, value: impl itoa::Integer) {
         self.out.push(kind);
-        self.out
-            .extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+        self.out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
         self.line_end();
     }
 
@@ -192,21 +188,12 @@ mod tests {
             reply.verbatim("a");
             reply.id(StreamId { ms: 12, seq: 3 });
         };
-        assert_eq!(
-            written(Protocol::Resp2, all),
-            "$-1\r\n*-1\r\n*2\r\n$1\r\na\r\n$4\r\n12-3\r\n"
-        );
-        assert_eq!(
-            written(Protocol::Resp3, all),
-            "_\r\n_\r\n%1\r\n=5\r\ntxt:a\r\n$4\r\n12-3\r\n"
-        );
+        assert_eq!(written(Protocol::Resp2, all), "$-1\r\n*-1\r\n*2\r\n$1\r\na\r\n$4\r\n12-3\r\n");
+        assert_eq!(written(Protocol::Resp3, all), "_\r\n_\r\n%1\r\n=5\r\ntxt:a\r\n$4\r\n12-3\r\n");
     }
 
     #[test]
     fn an_error_that_quotes_line_breaks_stays_on_one_line() {
-        assert_eq!(
-            written(Protocol::Resp2, |reply| reply.error(&"ERR 'a\r\nb'")),
-            "-ERR 'a  b'\r\n"
-        );
+        assert_eq!(written(Protocol::Resp2, |reply| reply.error(&"ERR 'a\r\nb'")), "-ERR 'a  b'\r\n");
     }
 }

@@ -81,9 +81,7 @@ impl<'a> Args<'a> {
     /// The arguments from `index` on.
     pub(crate) fn from(&self, index: usize) -> impl ExactSizeIterator<Item = &'a [u8]> + use<'a> {
         let wire = self.wire;
-        self.spans[index..]
-            .iter()
-            .map(move |span| &wire[span.start..span.end])
+        self.spans[index..].iter().map(move |span| &wire[span.start..span.end])
     }
 
     /// How many bytes the request takes on the wire.
@@ -119,13 +117,7 @@ pub(crate) struct RequestReader {
 
 impl RequestReader {
     pub(crate) fn new(limits: Limits) -> Self {
-        Self {
-            limits,
-            spans: Vec::new(),
-            position: 0,
-            missing: 0,
-            bulk: None,
-        }
+        Self { limits, spans: Vec::new(), position: 0, missing: 0, bulk: None }
     }
 
     /// The request at the start of `buffer`, or `None` when its end has not arrived.
@@ -159,19 +151,13 @@ impl RequestReader {
             if buffer.len() < start + length + 2 {
                 return Ok(None);
             }
-            self.spans.push(Span {
-                start,
-                end: start + length,
-            });
+            self.spans.push(Span { start, end: start + length });
             // Like Redis, the two bytes after an argument are not looked at.
             self.position = start + length + 2;
             self.bulk = None;
             self.missing -= 1;
         }
-        Ok(Some(Args {
-            wire: &buffer[..self.position],
-            spans: &self.spans,
-        }))
+        Ok(Some(Args { wire: &buffer[..self.position], spans: &self.spans }))
     }
 
     fn array_length(&mut self, buffer: &[u8]) -> Result<Option<usize>, ProtocolError> {
@@ -218,11 +204,7 @@ impl RequestReader {
     ) -> Result<Option<&'b [u8]>, ProtocolError> {
         let rest = &buffer[self.position + 1..];
         let Some(length) = rest.iter().take(LINE_MAX).position(|&byte| byte == b'\r') else {
-            return if rest.len() < LINE_MAX {
-                Ok(None)
-            } else {
-                Err(too_long)
-            };
+            return if rest.len() < LINE_MAX { Ok(None) } else { Err(too_long) };
         };
         if rest.len() < length + 2 {
             return Ok(None);
@@ -238,20 +220,14 @@ mod tests {
 
     use super::*;
 
-    const LIMITS: Limits = Limits {
-        bulk: 64,
-        request: 256,
-    };
+    const LIMITS: Limits = Limits { bulk: 64, request: 256 };
 
     /// Feeds `wire` in pieces that end at `cuts` and collects every request until the end or the first error.
     fn read(wire: &[u8], cuts: &[usize]) -> (Vec<Vec<Vec<u8>>>, Option<ProtocolError>) {
         let mut reader = RequestReader::new(LIMITS);
         let mut requests = Vec::new();
         let mut consumed = 0;
-        let ends = cuts
-            .iter()
-            .map(|cut| cut % (wire.len() + 1))
-            .collect::<std::collections::BTreeSet<_>>();
+        let ends = cuts.iter().map(|cut| cut % (wire.len() + 1)).collect::<std::collections::BTreeSet<_>>();
         for end in ends.into_iter().chain([wire.len()]) {
             loop {
                 if end < consumed {
@@ -325,14 +301,8 @@ mod tests {
     #[test]
     fn endless_lines_and_requests_are_refused_before_they_are_buffered() {
         let digits = vec![b'1'; LINE_MAX + 1];
-        assert_eq!(
-            read(&[b"*", &digits[..]].concat(), &[]).1,
-            Some(ProtocolError::ArrayLine)
-        );
-        assert_eq!(
-            read(&[b"*1\r\n$", &digits[..]].concat(), &[]).1,
-            Some(ProtocolError::BulkLine)
-        );
+        assert_eq!(read(&[b"*", &digits[..]].concat(), &[]).1, Some(ProtocolError::ArrayLine));
+        assert_eq!(read(&[b"*1\r\n$", &digits[..]].concat(), &[]).1, Some(ProtocolError::BulkLine));
         let large = encode(&[vec![vec![b'x'; 64]; 4]]);
         let until_fourth = large.len() - 66;
         assert_eq!(read(&large[..until_fourth], &[]).1, Some(ProtocolError::Request));

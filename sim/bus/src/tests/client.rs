@@ -27,36 +27,19 @@ impl Loopback {
             ..env::os::Config::default()
         };
         let env = env::os::env(os).expect("an environment");
-        let server = Server::bind(
-            env.clone(),
-            Config {
-                port: 0,
-                ..Config::default()
-            },
-        )
-        .await
-        .expect("a free port");
+        let server =
+            Server::bind(env.clone(), Config { port: 0, ..Config::default() }).await.expect("a free port");
         let port = server.port();
         env.spawn("bus", server.run());
-        Self {
-            env,
-            port,
-            _files: files,
-        }
+        Self { env, port, _files: files }
     }
 
     async fn client(&self, protocol: ProtocolVersion) -> MultiplexedConnection {
-        let stream = self
-            .env
-            .net
-            .connect("127.0.0.1", self.port)
-            .await
-            .expect("the server listens");
+        let stream = self.env.net.connect("127.0.0.1", self.port).await.expect("the server listens");
         let info = RedisConnectionInfo::default().set_protocol(protocol);
         let config = AsyncConnectionConfig::new().set_response_timeout(Some(Duration::from_secs(30)));
-        let (connection, driver) = MultiplexedConnection::new_with_config(&info, stream, config)
-            .await
-            .expect("the server greets");
+        let (connection, driver) =
+            MultiplexedConnection::new_with_config(&info, stream, config).await.expect("the server greets");
         self.env.spawn("client", driver);
         connection
     }
@@ -68,56 +51,32 @@ async fn the_client_library_reads_and_writes_strings_and_streams() -> Result<(),
     for protocol in [ProtocolVersion::RESP2, ProtocolVersion::RESP3] {
         let mut bus = server.client(protocol).await;
         let () = redis::cmd("FLUSHALL").query_async(&mut bus).await?;
-        let leader = SetOptions::default()
-            .conditional_set(ExistenceCheck::NX)
-            .with_expiration(SetExpiry::PX(30_000));
-        assert!(
-            bus.set_options::<_, _, Option<String>>("lock", "a", leader.clone())
-                .await?
-                .is_some()
-        );
-        assert!(
-            bus.set_options::<_, _, Option<String>>("lock", "b", leader)
-                .await?
-                .is_none()
-        );
+        let leader =
+            SetOptions::default().conditional_set(ExistenceCheck::NX).with_expiration(SetExpiry::PX(30_000));
+        assert!(bus.set_options::<_, _, Option<String>>("lock", "a", leader.clone()).await?.is_some());
+        assert!(bus.set_options::<_, _, Option<String>>("lock", "b", leader).await?.is_none());
         assert!((1..=30_000).contains(&bus.pttl::<_, i64>("lock").await?));
         assert_eq!(bus.get::<_, Option<String>>("lock").await?.as_deref(), Some("a"));
         assert_eq!(bus.incr::<_, _, i64>("epoch", 2).await?, 2);
-        assert_eq!(
-            bus.mget::<_, Vec<Option<i64>>>(&["epoch", "none"]).await?,
-            [Some(2), None]
-        );
+        assert_eq!(bus.mget::<_, Vec<Option<i64>>>(&["epoch", "none"]).await?, [Some(2), None]);
 
         let mut ids: Vec<String> = Vec::new();
         for price in ["1.5", "2.5", "3.5"] {
-            ids.push(
-                bus.xadd_maxlen("md", StreamMaxlen::Equals(2), "*", &[("price", price)])
-                    .await?,
-            );
+            ids.push(bus.xadd_maxlen("md", StreamMaxlen::Equals(2), "*", &[("price", price)]).await?);
         }
         assert!(ids.is_sorted());
         let all: StreamRangeReply = bus.xrange_all("md").await?;
-        assert_eq!(
-            all.ids.iter().map(|entry| &entry.id).collect::<Vec<_>>(),
-            [&ids[1], &ids[2]]
-        );
+        assert_eq!(all.ids.iter().map(|entry| &entry.id).collect::<Vec<_>>(), [&ids[1], &ids[2]]);
         assert_eq!(all.ids[0].get::<String>("price").as_deref(), Some("2.5"));
         let after: StreamReadReply = bus.xread(&["none", "md"], &["0", &ids[1]]).await?;
-        assert_eq!(
-            (after.keys.len(), &*after.keys[0].key, after.keys[0].ids.len()),
-            (1, "md", 1)
-        );
+        assert_eq!((after.keys.len(), &*after.keys[0].key, after.keys[0].ids.len()), (1, "md", 1));
         let about: StreamInfoStreamReply = bus.xinfo_stream("md").await?;
         assert_eq!(
             (about.length, about.last_generated_id, about.first_entry.id),
             (2, ids[2].clone(), ids[1].clone())
         );
 
-        let wrong = bus
-            .get::<_, String>("md")
-            .await
-            .expect_err("a stream is no string");
+        let wrong = bus.get::<_, String>("md").await.expect_err("a stream is no string");
         assert_eq!(wrong.code(), Some("WRONGTYPE"));
         let info: BTreeMap<String, String> = text_info(&mut bus).await?;
         assert_eq!(info["role"], "master");
@@ -149,9 +108,8 @@ async fn a_blocking_read_meets_its_writer() -> Result<(), RedisError> {
         let (read, written) = tokio::join!(reading, writing);
         let read = read?.expect("an entry");
         assert_eq!(read.keys[0].ids[0].id, written?);
-        let nothing: Option<StreamReadReply> = reader
-            .xread_options(&["s"], &["$"], &StreamReadOptions::default().block(1))
-            .await?;
+        let nothing: Option<StreamReadReply> =
+            reader.xread_options(&["s"], &["$"], &StreamReadOptions::default().block(1)).await?;
         assert!(nothing.is_none());
     }
     Ok(())

@@ -13,29 +13,19 @@ const HELLO_LINES: usize = 26;
 async fn a_key_expires_when_its_time_has_passed() {
     let world = World::start().await;
     assert_eq!(
-        world
-            .answers(&["SET lock me NX PX 30000", "PTTL lock", "TTL lock"])
-            .await,
+        world.answers(&["SET lock me NX PX 30000", "PTTL lock", "TTL lock"]).await,
         ["+OK", ":30000", ":30"]
     );
     world.jump(30_000);
-    assert_eq!(
-        world.answers(&["GET lock", "PTTL lock", "SET lock you NX"]).await,
-        ["$2", "me", ":0", "$-1"]
-    );
+    assert_eq!(world.answers(&["GET lock", "PTTL lock", "SET lock you NX"]).await, ["$2", "me", ":0", "$-1"]);
     world.jump(1);
-    assert_eq!(
-        world.answers(&["GET lock", "SET lock you NX", "TTL lock"]).await,
-        ["$-1", "+OK", ":-1"]
-    );
+    assert_eq!(world.answers(&["GET lock", "SET lock you NX", "TTL lock"]).await, ["$-1", "+OK", ":-1"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn expired_keys_go_at_their_time_even_when_nobody_asks() {
     let world = World::start().await;
-    world
-        .answers(&["SET a 1 PX 5000", "SET b 1 PX 2000", "SET c 1"])
-        .await;
+    world.answers(&["SET a 1 PX 5000", "SET b 1 PX 2000", "SET c 1"]).await;
     let keys = || world.shared.state().db.len();
     sleep(Duration::from_millis(1_990)).await;
     assert_eq!(keys(), 3);
@@ -49,10 +39,7 @@ async fn expired_keys_go_at_their_time_even_when_nobody_asks() {
 async fn a_clock_set_back_keeps_a_key_alive_and_ids_growing() {
     let world = World::start().await;
     let first = format!("{START_MS}-0");
-    assert_eq!(
-        world.answers(&["SET a 1 PX 1000", "XADD s * k v"]).await[2],
-        first
-    );
+    assert_eq!(world.answers(&["SET a 1 PX 1000", "XADD s * k v"]).await[2], first);
     world.jump(-60_000);
     sleep(Duration::from_secs(30)).await;
     assert_eq!(world.answers(&["GET a", "PTTL a"]).await, ["$1", "1", ":31000"]);
@@ -85,16 +72,8 @@ async fn a_blocking_read_returns_the_moment_an_entry_arrives() {
     sleep(Duration::from_secs(7)).await;
     assert_eq!(world.shared.state().waiters.len(), 2);
     let began = Instant::now();
-    assert_eq!(
-        world
-            .answers(&["SET other x", "XADD s 5-1 k v", "XADD s 5-2 k v"])
-            .await
-            .len(),
-        5
-    );
-    let entry = [
-        "*1", "*2", "$1", "s", "*1", "*2", "$3", "5-1", "*2", "$1", "k", "$1", "v",
-    ];
+    assert_eq!(world.answers(&["SET other x", "XADD s 5-1 k v", "XADD s 5-2 k v"]).await.len(), 5);
+    let entry = ["*1", "*2", "$1", "s", "*1", "*2", "$3", "5-1", "*2", "$1", "k", "$1", "v"];
     assert_eq!(second.lines(13).await, entry);
     assert_eq!(
         first.lines(14).await,
@@ -132,8 +111,5 @@ async fn what_a_waiting_client_sends_ahead_is_answered_afterwards() {
 async fn time_is_the_wall_clock() {
     let world = World::start().await;
     world.jump(1_234);
-    assert_eq!(
-        world.answers(&["TIME"]).await,
-        ["*2", "$10", "1700000001", "$6", "234000"]
-    );
+    assert_eq!(world.answers(&["TIME"]).await, ["*2", "$10", "1700000001", "$6", "234000"]);
 }

@@ -32,14 +32,8 @@ async fn strings() {
         ("SET a 2 EX", "-ERR syntax error"),
         ("SET a 2 EX x", "-ERR value is not an integer or out of range"),
         ("SET a 2 EX 0", "-ERR invalid expire time in 'set' command"),
-        (
-            "SET a 2 EX 9223372036854775807",
-            "-ERR invalid expire time in 'set' command",
-        ),
-        (
-            "SET a 2 PX 9223372036854775807",
-            "-ERR invalid expire time in 'set' command",
-        ),
+        ("SET a 2 EX 9223372036854775807", "-ERR invalid expire time in 'set' command"),
+        ("SET a 2 PX 9223372036854775807", "-ERR invalid expire time in 'set' command"),
         ("SET a 2 EXAT 1700000010", "+OK"),
         ("TTL a", ":10"),
         ("SET a 3 KEEPTTL", "+OK"),
@@ -85,14 +79,8 @@ async fn keys() {
         ("EXPIRE a 5 GT", ":0"),
         ("EXPIRE a 5 LT", ":1"),
         ("EXPIRE b 5 GT", ":0"),
-        (
-            "EXPIRE a 5 NX GT",
-            "-ERR NX and XX, GT or LT options at the same time are not compatible",
-        ),
-        (
-            "EXPIRE a 5 GT LT",
-            "-ERR GT and LT options at the same time are not compatible",
-        ),
+        ("EXPIRE a 5 NX GT", "-ERR NX and XX, GT or LT options at the same time are not compatible"),
+        ("EXPIRE a 5 GT LT", "-ERR GT and LT options at the same time are not compatible"),
         ("EXPIRE a 5 no", "-ERR Unsupported option no"),
         ("PTTL a", ":5000"),
         ("PERSIST a", ":1"),
@@ -103,10 +91,7 @@ async fn keys() {
         ("TTL a", ":1"),
         ("PEXPIRE a 1500", ":1"),
         ("TTL a", ":2"),
-        (
-            "EXPIRE a 9223372036854775807",
-            "-ERR invalid expire time in 'expire' command",
-        ),
+        ("EXPIRE a 9223372036854775807", "-ERR invalid expire time in 'expire' command"),
         ("PEXPIRE a -1", ":1"),
         ("EXISTS a", ":0"),
         ("DBSIZE", ":1"),
@@ -214,31 +199,16 @@ async fn connections() {
         ("CLIENT GETNAME", "$2|me"),
         ("CLIENT SETINFO LIB-NAME x", "+OK"),
         ("CLIENT SETINFO nonsense x", "-ERR Unrecognized option 'nonsense'"),
-        (
-            "CLIENT SETNAME a b",
-            "-ERR wrong number of arguments for 'client|setname' command",
-        ),
-        (
-            "CLIENT nonsense",
-            "-ERR unknown subcommand 'nonsense'. Try CLIENT HELP.",
-        ),
+        ("CLIENT SETNAME a b", "-ERR wrong number of arguments for 'client|setname' command"),
+        ("CLIENT nonsense", "-ERR unknown subcommand 'nonsense'. Try CLIENT HELP."),
         ("SELECT 0", "+OK"),
         ("SELECT 1", "-ERR DB index is out of range"),
         ("HELLO 4", "-NOPROTO unsupported protocol version"),
-        (
-            "HELLO x",
-            "-ERR Protocol version is not an integer or out of range",
-        ),
+        ("HELLO x", "-ERR Protocol version is not an integer or out of range"),
         ("HELLO 2 NONSENSE", "-ERR Syntax error in HELLO option 'NONSENSE'"),
-        (
-            "nonsense a bc",
-            "-ERR unknown command 'nonsense', with args beginning with: 'a' 'bc' ",
-        ),
+        ("nonsense a bc", "-ERR unknown command 'nonsense', with args beginning with: 'a' 'bc' "),
         ("COMMAND", "*0"),
-        (
-            "INFO replication",
-            "$48|# Replication|role:master|connected_slaves:0|",
-        ),
+        ("INFO replication", "$48|# Replication|role:master|connected_slaves:0|"),
     ])
     .await;
 }
@@ -269,27 +239,14 @@ async fn a_protocol_error_is_named_and_ends_the_connection() {
     let mut client = world.client();
     client.send(&["PING"]).await;
     client.send_raw(b"*1\r\n:1\r\n").await;
-    assert_eq!(
-        client.rest().await,
-        ["+PONG", "-ERR Protocol error: expected '$', got ':'"]
-    );
+    assert_eq!(client.rest().await, ["+PONG", "-ERR Protocol error: expected '$', got ':'"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn limits_bound_arguments_strings_and_requests() {
-    let world = World::with(Config {
-        max_bulk: 8,
-        max_request: 64,
-        ..Config::default()
-    })
-    .await;
+    let world = World::with(Config { max_bulk: 8, max_request: 64, ..Config::default() }).await;
     let too_long = "-ERR string exceeds maximum allowed size (proto-max-bulk-len)";
-    assert_eq!(
-        world
-            .answers(&["APPEND a 12345678", "APPEND a 9", "STRLEN a"])
-            .await,
-        [":8", too_long, ":8"]
-    );
+    assert_eq!(world.answers(&["APPEND a 12345678", "APPEND a 9", "STRLEN a"]).await, [":8", too_long, ":8"]);
     let mut client = world.client();
     client.send(&["SET a 123456789"]).await;
     assert_eq!(client.rest().await, ["-ERR Protocol error: invalid bulk length"]);

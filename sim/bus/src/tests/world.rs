@@ -48,9 +48,7 @@ impl Net for OneListener {
 
     async fn listen(&self, _: u16) -> io::Result<BoxListener> {
         let incoming = self.0.lock().expect("no test panics here").take();
-        Ok(Box::new(Accepting(Mutex::new(
-            incoming.ok_or(io::ErrorKind::AddrInUse)?,
-        ))))
+        Ok(Box::new(Accepting(Mutex::new(incoming.ok_or(io::ErrorKind::AddrInUse)?))))
     }
 }
 
@@ -86,28 +84,16 @@ impl World {
         let files = tempfile::tempdir().expect("a temporary directory");
         let (connect, incoming) = mpsc::unbounded_channel();
         let ahead_ms = Arc::new(AtomicI64::new(0));
-        let os = env::os::Config {
-            data_dir: files.path().to_owned(),
-            ..env::os::Config::default()
-        };
+        let os = env::os::Config { data_dir: files.path().to_owned(), ..env::os::Config::default() };
         let env = Env {
             net: Arc::new(OneListener(std::sync::Mutex::new(Some(incoming)))),
-            clock: Arc::new(TestClock {
-                started: Instant::now(),
-                ahead_ms: ahead_ms.clone(),
-            }),
+            clock: Arc::new(TestClock { started: Instant::now(), ahead_ms: ahead_ms.clone() }),
             ..env::os::env(os).expect("an environment")
         };
         let server = Server::bind(env.clone(), config).await.expect("the port is free");
         let shared = server.shared.clone();
         let _server = env.spawn("bus", server.run());
-        Self {
-            shared,
-            connect,
-            ahead_ms,
-            _files: files,
-            _server,
-        }
+        Self { shared, connect, ahead_ms, _files: files, _server }
     }
 
     /// Sets the wall clock ahead, or back when negative.
@@ -142,9 +128,7 @@ impl Client {
         for command in commands {
             let words: Vec<&str> = command.split(' ').collect();
             wire += &format!("*{}\r\n", words.len());
-            words
-                .iter()
-                .for_each(|word| wire += &format!("${}\r\n{word}\r\n", word.len()));
+            words.iter().for_each(|word| wire += &format!("${}\r\n{word}\r\n", word.len()));
         }
         self.send_raw(wire.as_bytes()).await;
     }

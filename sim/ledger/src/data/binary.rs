@@ -34,10 +34,7 @@ pub(crate) fn write(value: &Value, ty: Type, out: &mut BytesMut) {
 /// Reads the binary form of a value of type `ty`.
 pub(crate) fn read(bytes: &[u8], ty: Type) -> Result<Value> {
     let malformed = || {
-        SqlError::new(
-            state::BAD_BINARY,
-            format!("incorrect binary data format for a parameter of type {ty}"),
-        )
+        SqlError::new(state::BAD_BINARY, format!("incorrect binary data format for a parameter of type {ty}"))
     };
     Ok(match ty {
         Type::Bool => Value::Bool(<[u8; 1]>::try_from(bytes).map_err(|_| malformed())?[0] != 0),
@@ -49,10 +46,7 @@ pub(crate) fn read(bytes: &[u8], ty: Type) -> Result<Value> {
         Type::Jsonb => match bytes.split_first() {
             Some((&JSONB_VERSION, text)) => Value::Json(Arc::new(Json::parse(utf8(text)?)?)),
             _ => {
-                return Err(SqlError::new(
-                    state::BAD_BINARY,
-                    "unsupported jsonb version number",
-                ));
+                return Err(SqlError::new(state::BAD_BINARY, "unsupported jsonb version number"));
             }
         },
         Type::Bytea => Value::Bytes(bytes.into()),
@@ -68,9 +62,5 @@ pub(crate) fn utf8(bytes: &[u8]) -> Result<&str> {
         )
     };
     let text = std::str::from_utf8(bytes).map_err(|error| invalid(bytes[error.valid_up_to()]))?;
-    if text.contains('\0') {
-        Err(invalid(0))
-    } else {
-        Ok(text)
-    }
+    if text.contains('\0') { Err(invalid(0)) } else { Ok(text) }
 }

@@ -77,10 +77,7 @@ fn retype(value: Value, from: Type, to: Type) -> Result<Value> {
         }
         (value, Type::Text | Type::Varchar) => Value::Text(text::show(&value).into()),
         (_, to) => {
-            return Err(SqlError::new(
-                state::CANNOT_COERCE,
-                format!("cannot cast type {from} to {to}"),
-            ));
+            return Err(SqlError::new(state::CANNOT_COERCE, format!("cannot cast type {from} to {to}")));
         }
     })
 }

@@ -31,30 +31,19 @@ impl Json {
         let mut parser = Parser { text, at: 0 };
         let value = parser.value(0)?;
         parser.skip_space();
-        if parser.at < text.len() {
-            Err(malformed())
-        } else {
-            Ok(value)
-        }
+        if parser.at < text.len() { Err(malformed()) } else { Ok(value) }
     }
 
     /// The member `key` of an object.
     pub(crate) fn member(&self, key: &str) -> Option<&Self> {
         let Self::Object(members) = self else { return None };
-        members
-            .binary_search_by(|(name, _)| key_order(name, key))
-            .ok()
-            .map(|found| &members[found].1)
+        members.binary_search_by(|(name, _)| key_order(name, key)).ok().map(|found| &members[found].1)
     }
 
     /// The element `index` of an array; negative counts from the end.
     pub(crate) fn element(&self, index: i64) -> Option<&Self> {
         let Self::Array(elements) = self else { return None };
-        let index = if index < 0 {
-            index.checked_add(i64::try_from(elements.len()).ok()?)?
-        } else {
-            index
-        };
+        let index = if index < 0 { index.checked_add(i64::try_from(elements.len()).ok()?)? } else { index };
         elements.get(usize::try_from(index).ok()?)
     }
 
@@ -156,10 +145,7 @@ impl<'a> Parser<'a> {
 
     fn value(&mut self, depth: usize) -> Result<Json> {
         if depth > MAX_DEPTH {
-            return Err(SqlError::new(
-                state::STATEMENT_TOO_COMPLEX,
-                "stack depth limit exceeded",
-            ));
+            return Err(SqlError::new(state::STATEMENT_TOO_COMPLEX, "stack depth limit exceeded"));
         }
         self.skip_space();
         match self.peek().ok_or_else(malformed)? {
@@ -240,9 +226,7 @@ impl<'a> Parser<'a> {
         let mut text = String::new();
         loop {
             let rest = &self.text[self.at..];
-            let special = rest
-                .find(|c: char| c == '"' || c == '\\' || c < ' ')
-                .ok_or_else(malformed)?;
+            let special = rest.find(|c: char| c == '"' || c == '\\' || c < ' ').ok_or_else(malformed)?;
             text.push_str(&rest[..special]);
             self.at += special + 1;
             match rest.as_bytes()[special] {

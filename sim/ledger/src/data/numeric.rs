@@ -18,12 +18,8 @@ pub(crate) fn overflow() -> Box<SqlError> {
 
 /// Parses PostgreSQL's text form: sign, digits, point, exponent, surrounding space.
 pub(crate) fn parse(text: &str) -> Result<Decimal> {
-    let malformed = || {
-        SqlError::new(
-            state::BAD_TEXT,
-            format!("invalid input syntax for type numeric: \"{text}\""),
-        )
-    };
+    let malformed =
+        || SqlError::new(state::BAD_TEXT, format!("invalid input syntax for type numeric: \"{text}\""));
     let trimmed = text.trim();
     let (mantissa, exponent) = match trimmed.split_once(['e', 'E']) {
         Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().map_err(|_| malformed())?),
@@ -62,10 +58,7 @@ pub(crate) fn parse(text: &str) -> Result<Decimal> {
 /// `coefficient` × 10^-`scale`, exactly.
 fn from_parts(mut coefficient: i128, mut scale: i64) -> Result<Decimal> {
     if coefficient == 0 {
-        return Ok(Decimal::new(
-            0,
-            u32::try_from(scale.clamp(0, i64::from(MAX_SCALE))).unwrap_or(0),
-        ));
+        return Ok(Decimal::new(0, u32::try_from(scale.clamp(0, i64::from(MAX_SCALE))).unwrap_or(0)));
     }
     while scale < 0 {
         coefficient = coefficient.checked_mul(10).ok_or_else(overflow)?;
@@ -99,20 +92,13 @@ pub(crate) fn fit(value: Decimal, precision: u32, scale: u32) -> Result<Decimal>
 
 /// Rounds half away from zero to an integer, as the casts to integer types do.
 pub(crate) fn to_int(value: Decimal) -> Option<i64> {
-    i64::try_from(
-        value
-            .round_dp_with_strategy(0, RoundingStrategy::MidpointAwayFromZero)
-            .mantissa(),
-    )
-    .ok()
+    i64::try_from(value.round_dp_with_strategy(0, RoundingStrategy::MidpointAwayFromZero).mantissa()).ok()
 }
 
 /// The exact sum, with the larger scale of the two.
 pub(crate) fn add(a: Decimal, b: Decimal) -> Result<Decimal> {
     let scale = a.scale().max(b.scale());
-    let sum = at_scale(a, scale)?
-        .checked_add(at_scale(b, scale)?)
-        .ok_or_else(overflow)?;
+    let sum = at_scale(a, scale)?.checked_add(at_scale(b, scale)?).ok_or_else(overflow)?;
     from_parts(sum, i64::from(scale))
 }
 
@@ -132,10 +118,7 @@ pub(crate) fn remainder(a: Decimal, b: Decimal) -> Result<Decimal> {
 }
 
 fn at_scale(value: Decimal, scale: u32) -> Result<i128> {
-    value
-        .mantissa()
-        .checked_mul(10_i128.pow(scale - value.scale()))
-        .ok_or_else(overflow)
+    value.mantissa().checked_mul(10_i128.pow(scale - value.scale())).ok_or_else(overflow)
 }
 
 pub(crate) fn division_by_zero() -> Box<SqlError> {
@@ -164,11 +147,7 @@ pub(crate) fn divide(a: Decimal, b: Decimal) -> Result<Decimal> {
 /// The weight and value of the first group of four digits, as PostgreSQL stores numbers in base 10,000.
 fn leading_group(value: Decimal) -> (i32, u32) {
     let groups = Groups::of(value);
-    if groups.count == 0 {
-        (0, 0)
-    } else {
-        (i32::from(groups.weight), u32::from(groups.digits[0]))
-    }
+    if groups.count == 0 { (0, 0) } else { (i32::from(groups.weight), u32::from(groups.digits[0])) }
 }
 
 /// A number in base 10,000: digit `i` counts 10,000^(weight - i).
@@ -180,11 +159,7 @@ struct Groups {
 
 impl Groups {
     fn of(value: Decimal) -> Self {
-        let mut groups = Self {
-            weight: 0,
-            count: 0,
-            digits: [0; 16],
-        };
+        let mut groups = Self { weight: 0, count: 0, digits: [0; 16] };
         // Pad the fraction to whole groups: at most 29 digits + 3, so at most 9 groups; u128 holds 38 digits.
         let padding = (4 - value.scale() % 4) % 4;
         let mut rest = value.mantissa().unsigned_abs() * 10_u128.pow(padding);
@@ -213,11 +188,7 @@ pub(crate) fn write_binary(value: Decimal, out: &mut BytesMut) {
     let groups = Groups::of(value);
     out.put_u16(groups.count as u16);
     out.put_i16(groups.weight);
-    out.put_u16(if value.is_sign_negative() && !value.is_zero() {
-        0x4000
-    } else {
-        0
-    });
+    out.put_u16(if value.is_sign_negative() && !value.is_zero() { 0x4000 } else { 0 });
     out.put_u16(value.scale() as u16);
     for digit in &groups.digits[..groups.count] {
         out.put_u16(*digit);
@@ -296,13 +267,7 @@ mod tests {
         for input in ["", ".", "1x", "--1", "1e", "1 2", "0x10"] {
             assert_eq!(parse(input).unwrap_err().state, state::BAD_TEXT, "{input}");
         }
-        for input in [
-            "79228162514264337593543950336",
-            "1e29",
-            "1e-29",
-            "1e2147483647",
-            "1e-2147483648",
-        ] {
+        for input in ["79228162514264337593543950336", "1e29", "1e-29", "1e2147483647", "1e-2147483648"] {
             assert_eq!(parse(input).unwrap_err().state, state::OUT_OF_RANGE, "{input}");
         }
     }
@@ -318,12 +283,7 @@ mod tests {
 
     #[test]
     fn casts_to_integers_round_half_away_from_zero() {
-        for (input, output) in [
-            ("2.5", 3),
-            ("-2.5", -3),
-            ("2.4", 2),
-            ("9223372036854775807", i64::MAX),
-        ] {
+        for (input, output) in [("2.5", 3), ("-2.5", -3), ("2.4", 2), ("9223372036854775807", i64::MAX)] {
             assert_eq!(to_int(decimal(input)), Some(output), "{input}");
         }
         assert_eq!(to_int(decimal("9223372036854775807.5")), None);
@@ -338,16 +298,9 @@ mod tests {
             ("100000", "7", "14285.714285714286"),
             ("0", "3", "0.00000000000000000000"),
         ] {
-            assert_eq!(
-                divide(decimal(a), decimal(b)).unwrap().to_string(),
-                quotient,
-                "{a}/{b}"
-            );
+            assert_eq!(divide(decimal(a), decimal(b)).unwrap().to_string(), quotient, "{a}/{b}");
         }
-        assert_eq!(
-            divide(decimal("1"), decimal("0")).unwrap_err().state,
-            state::DIVISION_BY_ZERO
-        );
+        assert_eq!(divide(decimal("1"), decimal("0")).unwrap_err().state, state::DIVISION_BY_ZERO);
     }
 
     proptest! {

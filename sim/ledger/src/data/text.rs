@@ -53,10 +53,7 @@ pub(crate) fn parse(text: &str, ty: Type) -> Result<Value> {
 }
 
 fn malformed(text: &str, ty: Type) -> Box<SqlError> {
-    SqlError::new(
-        state::BAD_TEXT,
-        format!("invalid input syntax for type {ty}: \"{text}\""),
-    )
+    SqlError::new(state::BAD_TEXT, format!("invalid input syntax for type {ty}: \"{text}\""))
 }
 
 /// Any unique prefix of true, false, yes, no; on, off; 1, 0 (PostgreSQL 16 docs, §8.6).
@@ -78,16 +75,9 @@ fn parse_int(text: &str, ty: Type, least: i64, most: i64) -> Result<i64> {
     if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
         return Err(malformed(text, ty));
     }
-    trimmed
-        .parse()
-        .ok()
-        .filter(|value| (least..=most).contains(value))
-        .ok_or_else(|| {
-            SqlError::new(
-                state::OUT_OF_RANGE,
-                format!("value \"{text}\" is out of range for type {ty}"),
-            )
-        })
+    trimmed.parse().ok().filter(|value| (least..=most).contains(value)).ok_or_else(|| {
+        SqlError::new(state::OUT_OF_RANGE, format!("value \"{text}\" is out of range for type {ty}"))
+    })
 }
 
 /// The hex format (`\xDEADBEEF`) and the escape format (PostgreSQL 16 docs, §8.4).

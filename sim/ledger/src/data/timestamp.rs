@@ -57,11 +57,7 @@ pub(crate) fn parse(text: &str) -> Result<i64> {
         "infinity" => Ok(INFINITY),
         "-infinity" => Ok(MINUS_INFINITY),
         "epoch" => Ok(-EPOCH),
-        trimmed => Reader {
-            rest: trimmed.as_bytes(),
-        }
-        .moment()
-        .map_err(|fault| match fault {
+        trimmed => Reader { rest: trimmed.as_bytes() }.moment().map_err(|fault| match fault {
             Fault::Syntax => SqlError::new(
                 state::BAD_DATETIME,
                 format!("invalid input syntax for type timestamp with time zone: \"{text}\""),
@@ -104,11 +100,7 @@ impl Reader<'_> {
             micros += self.time()?;
         }
         micros -= self.zone()?;
-        if self.rest.is_empty() {
-            Ok(micros)
-        } else {
-            Err(Fault::Syntax)
-        }
+        if self.rest.is_empty() { Ok(micros) } else { Err(Fault::Syntax) }
     }
 
     fn time(&mut self) -> std::result::Result<i64, Fault> {
@@ -145,11 +137,7 @@ impl Reader<'_> {
         };
         self.rest = &self.rest[1..];
         let hours = self.number(1, 2)?;
-        let minutes = if self.eat(b':') || self.rest.len() == 2 {
-            self.number(2, 2)?
-        } else {
-            0
-        };
+        let minutes = if self.eat(b':') || self.rest.len() == 2 { self.number(2, 2)? } else { 0 };
         if hours > 15 || minutes > 59 {
             Err(Fault::Range)
         } else {
@@ -162,25 +150,17 @@ impl Reader<'_> {
         let count = self.rest.iter().take_while(|b| b.is_ascii_digit()).count();
         let digits = &self.rest[..count];
         self.rest = &self.rest[count..];
-        let micros = (0..6).fold(0, |value, place| {
-            value * 10 + digits.get(place).map_or(0, |d| i64::from(d - b'0'))
-        });
+        let micros =
+            (0..6).fold(0, |value, place| value * 10 + digits.get(place).map_or(0, |d| i64::from(d - b'0')));
         Ok(micros + i64::from(digits.get(6).is_some_and(|digit| *digit >= b'5')))
     }
 
     fn number(&mut self, least: usize, most: usize) -> std::result::Result<i64, Fault> {
-        let count = self
-            .rest
-            .iter()
-            .take(most)
-            .take_while(|b| b.is_ascii_digit())
-            .count();
+        let count = self.rest.iter().take(most).take_while(|b| b.is_ascii_digit()).count();
         if count < least {
             return Err(Fault::Syntax);
         }
-        let value = self.rest[..count]
-            .iter()
-            .fold(0, |value, digit| value * 10 + i64::from(digit - b'0'));
+        let value = self.rest[..count].iter().fold(0, |value, digit| value * 10 + i64::from(digit - b'0'));
         self.rest = &self.rest[count..];
         Ok(value)
     }
@@ -192,11 +172,7 @@ impl Reader<'_> {
     }
 
     fn expect(&mut self, byte: u8) -> std::result::Result<(), Fault> {
-        if self.eat(byte) {
-            Ok(())
-        } else {
-            Err(Fault::Syntax)
-        }
+        if self.eat(byte) { Ok(()) } else { Err(Fault::Syntax) }
     }
 }
 

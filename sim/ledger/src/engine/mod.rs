@@ -77,11 +77,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Engine {
     pub(crate) fn new(tables: Tables, clock: Arc<dyn WallClock>) -> Arc<Self> {
         Arc::new(Self {
-            state: Mutex::new(State {
-                tables,
-                pending: VecDeque::new(),
-                open: None,
-            }),
+            state: Mutex::new(State { tables, pending: VecDeque::new(), open: None }),
             cache: Mutex::default(),
             writer: Arc::new(Semaphore::new(1)),
             work: Notify::new(),
@@ -111,13 +107,7 @@ impl Engine {
             if cache.len() >= CACHED_TEXTS {
                 cache.clear();
             }
-            cache.insert(
-                text.into(),
-                Cached {
-                    statements: statements.clone(),
-                    bound: Vec::new(),
-                },
-            );
+            cache.insert(text.into(), Cached { statements: statements.clone(), bound: Vec::new() });
         }
         Ok(statements)
     }
@@ -126,10 +116,7 @@ impl Engine {
     pub(crate) fn prepare(&self, text: &str, declared: &[u32], own: bool) -> Result<Option<Arc<Prepared>>> {
         let version = lock(&self.state).tables.version();
         let fits = |prepared: &&Arc<Prepared>| prepared.schema == version && *prepared.declared == *declared;
-        if let Some(found) = lock(&self.cache)
-            .get(text)
-            .and_then(|cached| cached.bound.iter().find(fits))
-        {
+        if let Some(found) = lock(&self.cache).get(text).and_then(|cached| cached.bound.iter().find(fits)) {
             return Ok(Some(found.clone()));
         }
         let statements = self.parse(text)?;
@@ -137,9 +124,7 @@ impl Engine {
             [] => return Ok(None),
             [statement] => statement,
             _ => {
-                return Err(SqlError::syntax(
-                    "cannot insert multiple commands into a prepared statement",
-                ));
+                return Err(SqlError::syntax("cannot insert multiple commands into a prepared statement"));
             }
         };
         let prepared = self.bind(statement, declared, own)?;
@@ -155,15 +140,7 @@ impl Engine {
     /// The plan of one statement.
     pub(crate) fn bind(&self, statement: &Statement, declared: &[u32], own: bool) -> Result<Arc<Prepared>> {
         let state = lock(&self.state);
-        sql::bind(
-            statement,
-            declared,
-            &Catalog {
-                tables: &state.tables,
-                own,
-            },
-        )
-        .map(Arc::new)
+        sql::bind(statement, declared, &Catalog { tables: &state.tables, own }).map(Arc::new)
     }
 
     /// Runs a `SELECT` for someone who is not writing: sees what is durable. None when the plan belongs to another version
@@ -173,35 +150,16 @@ impl Engine {
         if is_stale(prepared, &state.tables) {
             return Ok(None);
         }
-        let hidden = state
-            .pending
-            .iter()
-            .map(|pending| &pending.layer)
-            .chain(&state.open);
-        run_query(
-            &prepared.plan,
-            &state.tables,
-            &View::without(&state.tables, hidden),
-            params,
-            now,
-            false,
-        )
-        .map(Some)
+        let hidden = state.pending.iter().map(|pending| &pending.layer).chain(&state.open);
+        run_query(&prepared.plan, &state.tables, &View::without(&state.tables, hidden), params, now, false)
+            .map(Some)
     }
 
     /// Waits for the right to write. With `alone` the transaction is the next statement only, and commits before anything
     /// is sent; otherwise everything that was committed before is durable when this returns.
     pub(crate) async fn writer(self: &Arc<Self>, alone: bool) -> Result<Writer> {
-        let permit = self
-            .writer
-            .clone()
-            .acquire_owned()
-            .await
-            .map_err(|_| crash_of_another())?;
-        let writer = Writer {
-            engine: self.clone(),
-            _permit: permit,
-        };
+        let permit = self.writer.clone().acquire_owned().await.map_err(|_| crash_of_another())?;
+        let writer = Writer { engine: self.clone(), _permit: permit };
         if !alone {
             let barrier = self.enqueue(Layer::default(), Vec::new());
             // A refusal concerned others and has been undone; a crash is met again by whatever comes next.
@@ -299,11 +257,7 @@ impl Engine {
     /// The tables, unless the engine has crashed.
     fn alive(&self) -> Result<MutexGuard<'_, State>> {
         let state = lock(&self.state);
-        if self.crashed.is_cancelled() {
-            Err(crash_of_another())
-        } else {
-            Ok(state)
-        }
+        if self.crashed.is_cancelled() { Err(crash_of_another()) } else { Ok(state) }
     }
 }
 
@@ -373,12 +327,7 @@ impl Ticket {
 }
 
 fn scope(params: &[Value], now: i64) -> Scope<'_> {
-    Scope {
-        row: &[],
-        excluded: &[],
-        params,
-        now,
-    }
+    Scope { row: &[], excluded: &[], params, now }
 }
 
 fn run_query(
@@ -401,6 +350,5 @@ fn is_stale(prepared: &Prepared, tables: &Tables) -> bool {
 }
 
 fn check_table(plan: &Plan, tables: &Tables, own: bool) -> Result<()> {
-    plan.table()
-        .map_or(Ok(()), |table| Catalog { tables, own }.check(table))
+    plan.table().map_or(Ok(()), |table| Catalog { tables, own }.check(table))
 }

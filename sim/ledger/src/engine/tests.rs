@@ -76,12 +76,6 @@ async fn committers_that_wait_together_share_one_sync() {
     }
     assert_eq!(file.0.load(Ordering::Relaxed), 1);
 
-    let count = engine
-        .prepare("SELECT count(*) FROM t", &[], false)
-        .unwrap()
-        .unwrap();
-    assert_eq!(
-        engine.read(&count, &[], 0).unwrap().unwrap().rows,
-        [[Value::Int(7)]]
-    );
+    let count = engine.prepare("SELECT count(*) FROM t", &[], false).unwrap().unwrap();
+    assert_eq!(engine.read(&count, &[], 0).unwrap().unwrap().rows, [[Value::Int(7)]]);
 }

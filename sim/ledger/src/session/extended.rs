@@ -47,15 +47,9 @@ impl Session {
             ));
         }
         if self.statements.len() >= MAX_NAMED {
-            return Err(SqlError::new(
-                state::CONFIGURATION_LIMIT,
-                "too many prepared statements",
-            ));
+            return Err(SqlError::new(state::CONFIGURATION_LIMIT, "too many prepared statements"));
         }
-        let stored = prepared.map(|prepared| Stored {
-            sql: sql.into(),
-            prepared,
-        });
+        let stored = prepared.map(|prepared| Stored { sql: sql.into(), prepared });
         self.statements.insert(name.to_owned(), stored);
         backend::parse_complete(&mut self.connection.out);
         Ok(())
@@ -90,16 +84,11 @@ impl Session {
             )));
         }
         check_formats(formats.iter().chain(&bind.result_formats))?;
-        let params = bind
-            .params
-            .iter()
-            .zip(types)
-            .enumerate()
-            .map(|(index, (param, ty))| match param {
-                None => Ok(Value::Null),
-                Some(bytes) if format(formats, index) == Format::Binary => binary::read(bytes, *ty),
-                Some(bytes) => text::parse(binary::utf8(bytes)?, *ty),
-            });
+        let params = bind.params.iter().zip(types).enumerate().map(|(index, (param, ty))| match param {
+            None => Ok(Value::Null),
+            Some(bytes) if format(formats, index) == Format::Binary => binary::read(bytes, *ty),
+            Some(bytes) => text::parse(binary::utf8(bytes)?, *ty),
+        });
         let params = params.collect::<Result<Vec<_>>>()?;
         let portal = match stored {
             None => None,
@@ -112,13 +101,7 @@ impl Session {
                     )));
                 }
                 let (stored, formats) = (stored.clone(), bind.result_formats.clone());
-                Some(Portal {
-                    stored,
-                    params,
-                    formats,
-                    rows: None,
-                    finished: false,
-                })
+                Some(Portal { stored, params, formats, rows: None, finished: false })
             }
         };
         if !bind.portal.is_empty() && self.portals.contains_key(bind.portal) {
@@ -180,9 +163,7 @@ impl Session {
             }
             self.admit_text(&sql)?;
             let alone = self.connection.next_is_sync();
-            let (answer, tag) = self
-                .run_plan(&prepared, Origin::Text(&sql), &portal.params, alone)
-                .await?;
+            let (answer, tag) = self.run_plan(&prepared, Origin::Text(&sql), &portal.params, alone).await?;
             portal.finished = true;
             if !returns_rows {
                 backend::command_complete(&tag, &mut self.connection.out);
@@ -196,13 +177,7 @@ impl Session {
         let mut sent = 0;
         for row in rows.by_ref().take(max_rows) {
             let format = |index| format(&portal.formats, index);
-            backend::data_row(
-                &row,
-                &prepared.columns,
-                format,
-                &mut self.scratch,
-                &mut self.connection.out,
-            );
+            backend::data_row(&row, &prepared.columns, format, &mut self.scratch, &mut self.connection.out);
             sent += 1;
         }
         if rows.len() > 0 {
@@ -217,10 +192,7 @@ impl Session {
         if self.transaction.status() != Status::Failed {
             return Ok(());
         }
-        self.engine
-            .parse(sql)?
-            .iter()
-            .try_for_each(|statement| self.transaction.admit(statement))
+        self.engine.parse(sql)?.iter().try_for_each(|statement| self.transaction.admit(statement))
     }
 
     /// Closing what does not exist is no error.
@@ -239,24 +211,15 @@ fn no_portal(name: &str) -> Box<SqlError> {
 
 /// No code means text for all, one code is for all.
 fn format(codes: &[i16], index: usize) -> Format {
-    let code = if codes.len() == 1 {
-        codes.first()
-    } else {
-        codes.get(index)
-    };
-    if code == Some(&1) {
-        Format::Binary
-    } else {
-        Format::Text
-    }
+    let code = if codes.len() == 1 { codes.first() } else { codes.get(index) };
+    if code == Some(&1) { Format::Binary } else { Format::Text }
 }
 
 fn check_formats<'a>(mut codes: impl Iterator<Item = &'a i16>) -> Result<()> {
     match codes.find(|code| !matches!(code, 0 | 1)) {
-        Some(code) => Err(SqlError::new(
-            state::INVALID_PARAMETER_VALUE,
-            format!("unsupported format code: {code}"),
-        )),
+        Some(code) => {
+            Err(SqlError::new(state::INVALID_PARAMETER_VALUE, format!("unsupported format code: {code}")))
+        }
         None => Ok(()),
     }
 }

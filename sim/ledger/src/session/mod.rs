@@ -81,11 +81,7 @@ impl Session {
         let result = match Message::parse(frame) {
             Ok(Message::Terminate) => return Ok(Next::Close),
             Ok(Message::Flush) => {
-                return self
-                    .connection
-                    .flush(self.engine.crashed())
-                    .await
-                    .map(|()| Next::Go);
+                return self.connection.flush(self.engine.crashed()).await.map(|()| Next::Go);
             }
             Ok(Message::Sync) => return self.sync().await,
             Ok(Message::Query(sql)) => return self.query(sql).await,
@@ -165,10 +161,7 @@ impl Session {
                 (self.engine.bind(statement, &[], own)?, Origin::Tree(statement))
             };
             if !prepared.params.is_empty() {
-                return Err(SqlError::new(
-                    state::UNDEFINED_PARAMETER,
-                    "there is no parameter $1",
-                ));
+                return Err(SqlError::new(state::UNDEFINED_PARAMETER, "there is no parameter $1"));
             }
             let (answer, tag) = self.run_plan(&prepared, origin, &[], alone).await?;
             if prepared.plan.returns_rows() {
@@ -208,20 +201,11 @@ impl Session {
                 if let Some((name, value)) = self.settings.set(name, value.clone())? {
                     backend::parameter_status(name, &value, &mut self.connection.out);
                 }
-                Ended {
-                    tag: "SET",
-                    warning: None,
-                }
+                Ended { tag: "SET", warning: None }
             }
             Plan::Show { name } => {
                 let row = vec![Value::from(self.settings.show(name)?)];
-                return Ok((
-                    Answer {
-                        rows: vec![row],
-                        count: 1,
-                    },
-                    "SHOW".to_owned(),
-                ));
+                return Ok((Answer { rows: vec![row], count: 1 }, "SHOW".to_owned()));
             }
             plan => {
                 let answer = self.transaction.run(prepared, origin, params, alone).await?;

@@ -16,11 +16,7 @@ pub(crate) struct Accumulator<'a> {
 
 impl<'a> Accumulator<'a> {
     pub(crate) fn new(aggregate: &'a Aggregate) -> Self {
-        Self {
-            aggregate,
-            count: 0,
-            value: Value::Null,
-        }
+        Self { aggregate, count: 0, value: Value::Null }
     }
 
     pub(crate) fn add(&mut self, scope: &Scope<'_>) -> Result<()> {

@@ -56,42 +56,31 @@ impl Expr {
                 arithmetic(*op, *ty, left.eval(scope)?, right.eval(scope)?)?
             }
             Self::Negate { expr, ty } => arithmetic(Arithmetic::Subtract, *ty, zero(*ty), expr.eval(scope)?)?,
-            Self::Cast {
-                expr,
-                from,
-                to,
-                modifier,
-                context,
-            } => cast::convert(expr.eval(scope)?, *from, *to, *modifier, *context)?,
+            Self::Cast { expr, from, to, modifier, context } => {
+                cast::convert(expr.eval(scope)?, *from, *to, *modifier, *context)?
+            }
             Self::Concat(left, right) => match (left.eval(scope)?, right.eval(scope)?) {
                 (Value::Text(left), Value::Text(right)) => Value::Text([&*left, &*right].concat().into()),
                 _ => Value::Null,
             },
-            Self::Like {
-                expr,
-                pattern,
-                any_case,
-                negated,
-            } => match (expr.eval(scope)?, pattern.eval(scope)?) {
-                (Value::Text(text), Value::Text(pattern)) => {
-                    Value::Bool(like(&text, &pattern, *any_case)? != *negated)
+            Self::Like { expr, pattern, any_case, negated } => {
+                match (expr.eval(scope)?, pattern.eval(scope)?) {
+                    (Value::Text(text), Value::Text(pattern)) => {
+                        Value::Bool(like(&text, &pattern, *any_case)? != *negated)
+                    }
+                    _ => Value::Null,
                 }
-                _ => Value::Null,
-            },
-            Self::JsonGet {
-                document,
-                key,
-                as_text,
-            } => json_get(document.eval(scope)?, key.eval(scope)?, *as_text),
+            }
+            Self::JsonGet { document, key, as_text } => {
+                json_get(document.eval(scope)?, key.eval(scope)?, *as_text)
+            }
             Self::Case { branches, otherwise } => {
                 for (condition, result) in branches {
                     if condition.eval(scope)?.is_true() {
                         return result.eval(scope);
                     }
                 }
-                otherwise
-                    .as_ref()
-                    .map_or(Ok(Value::Null), |otherwise| otherwise.eval(scope))?
+                otherwise.as_ref().map_or(Ok(Value::Null), |otherwise| otherwise.eval(scope))?
             }
             Self::Coalesce(args) => {
                 for arg in args {
@@ -136,11 +125,7 @@ impl Comparison {
 
 /// None when either side is null.
 fn compare(left: &Value, right: &Value) -> Option<Ordering> {
-    if left.is_null() || right.is_null() {
-        None
-    } else {
-        Some(left.cmp(right))
-    }
+    if left.is_null() || right.is_null() { None } else { Some(left.cmp(right)) }
 }
 
 /// `AND` stops at a false, `OR` at a true; a null decides only if nothing else does.
@@ -151,11 +136,7 @@ fn logic(left: &Expr, right: &Expr, scope: &Scope<'_>, decisive: bool) -> Result
         return Ok(decided);
     }
     let right = right.eval(scope)?;
-    Ok(if right == decided || left == Value::Bool(!decisive) {
-        right
-    } else {
-        Value::Null
-    })
+    Ok(if right == decided || left == Value::Bool(!decisive) { right } else { Value::Null })
 }
 
 fn is_in(expr: &Expr, list: &[Expr], negated: bool, scope: &Scope<'_>) -> Result<Value> {
@@ -168,19 +149,11 @@ fn is_in(expr: &Expr, list: &[Expr], negated: bool, scope: &Scope<'_>) -> Result
             None => unknown = true,
         }
     }
-    Ok(if unknown {
-        Value::Null
-    } else {
-        Value::Bool(negated)
-    })
+    Ok(if unknown { Value::Null } else { Value::Bool(negated) })
 }
 
 fn zero(ty: Type) -> Value {
-    if ty == Type::Numeric {
-        Value::Numeric(0.into())
-    } else {
-        Value::Int(0)
-    }
+    if ty == Type::Numeric { Value::Numeric(0.into()) } else { Value::Int(0) }
 }
 
 fn arithmetic(op: Arithmetic, ty: Type, left: Value, right: Value) -> Result<Value> {
@@ -231,9 +204,7 @@ fn extreme(greatest: bool, args: &[Expr], scope: &Scope<'_>) -> Result<Value> {
 fn call(function: Function, arg: Value) -> Result<Value> {
     Ok(match (function, arg) {
         (Function::Abs(ty), Value::Int(value)) => {
-            let value = value
-                .checked_abs()
-                .filter(|value| ty != Type::Int4 || i32::try_from(*value).is_ok());
+            let value = value.checked_abs().filter(|value| ty != Type::Int4 || i32::try_from(*value).is_ok());
             Value::Int(value.ok_or_else(|| cast::range(ty))?)
         }
         (Function::Abs(_), Value::Numeric(value)) => Value::Numeric(value.abs()),
@@ -265,11 +236,7 @@ fn json_get(document: Value, key: Value, as_text: bool) -> Value {
 /// `LIKE`: `%` is any run of characters, `_` any one, `\` takes the next literally (PostgreSQL 16 docs, §9.7).
 fn like(text: &str, pattern: &str, any_case: bool) -> Result<bool> {
     let fold = |c: char| {
-        if any_case {
-            c.to_lowercase().next().unwrap_or(c)
-        } else {
-            c
-        }
+        if any_case { c.to_lowercase().next().unwrap_or(c) } else { c }
     };
     let text: Vec<char> = text.chars().map(fold).collect();
     let mut atoms = Vec::with_capacity(pattern.len());
@@ -279,10 +246,7 @@ fn like(text: &str, pattern: &str, any_case: bool) -> Result<bool> {
             '%' => Atom::Run,
             '_' => Atom::One,
             '\\' => Atom::Is(fold(chars.next().ok_or_else(|| {
-                SqlError::new(
-                    state::INVALID_ESCAPE,
-                    "LIKE pattern must not end with escape character",
-                )
+                SqlError::new(state::INVALID_ESCAPE, "LIKE pattern must not end with escape character")
             })?)),
             c => Atom::Is(fold(c)),
         });
@@ -332,11 +296,7 @@ mod tests {
             ("axb", "a\\%b", false),
             ("aab", "%ab", true),
         ] {
-            assert_eq!(
-                like(text, pattern, false).unwrap(),
-                matches,
-                "{text} LIKE {pattern}"
-            );
+            assert_eq!(like(text, pattern, false).unwrap(), matches, "{text} LIKE {pattern}");
         }
         assert!(like("btc", "B_C", true).unwrap());
         assert!(like("x", "x\\", false).is_err());

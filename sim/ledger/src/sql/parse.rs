@@ -22,10 +22,7 @@ pub(crate) fn parse(sql: &str) -> Result<Vec<Statement>> {
         .tokenize_with_location()
         .map_err(|error| SqlError::syntax(error.to_string()))?;
     if operators(&tokens) > MAX_OPERATORS {
-        return Err(SqlError::new(
-            state::STATEMENT_TOO_COMPLEX,
-            "stack depth limit exceeded",
-        ));
+        return Err(SqlError::new(state::STATEMENT_TOO_COMPLEX, "stack depth limit exceeded"));
     }
     Parser::new(&PostgreSqlDialect {})
         .with_tokens_with_locations(tokens)
@@ -35,9 +32,8 @@ pub(crate) fn parse(sql: &str) -> Result<Vec<Statement>> {
 
 /// The parser's "Expected: …, found: X at Line: 1, Column: 1" in PostgreSQL's words.
 fn reworded(message: &str) -> String {
-    let found = message
-        .rsplit_once("found: ")
-        .map(|(_, found)| found.split(" at Line: ").next().unwrap_or(found));
+    let found =
+        message.rsplit_once("found: ").map(|(_, found)| found.split(" at Line: ").next().unwrap_or(found));
     match found {
         Some("EOF") => "syntax error at end of input".to_owned(),
         Some(token) => format!("syntax error at or near \"{token}\""),
@@ -105,10 +101,7 @@ mod tests {
             (error.state, error.message.as_str()),
             (state::SYNTAX_ERROR, "syntax error at or near \"SELEC\"")
         );
-        assert_eq!(
-            parse("INSERT INTO").unwrap_err().message,
-            "syntax error at end of input"
-        );
+        assert_eq!(parse("INSERT INTO").unwrap_err().message, "syntax error at end of input");
         assert_eq!(parse("SELECT 'open").unwrap_err().state, state::SYNTAX_ERROR);
     }
 

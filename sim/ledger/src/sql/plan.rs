@@ -29,36 +29,22 @@ pub(crate) struct Output {
 
 #[derive(Debug)]
 pub(crate) enum Plan {
-    Begin {
-        read_only: bool,
-    },
+    Begin { read_only: bool },
     Commit,
-    CreateTable {
-        name: String,
-        if_not_exists: bool,
-        sql: String,
-    },
+    CreateTable { name: String, if_not_exists: bool, sql: String },
     Delete(Delete),
     Insert(Insert),
     Rollback,
     Select(Select),
-    Set {
-        name: String,
-        value: Option<String>,
-    },
-    Show {
-        name: String,
-    },
+    Set { name: String, value: Option<String> },
+    Show { name: String },
     Update(Update),
 }
 
 impl Plan {
     /// Whether running it changes tables.
     pub(crate) fn writes(&self) -> bool {
-        matches!(
-            self,
-            Self::CreateTable { .. } | Self::Delete(_) | Self::Insert(_) | Self::Update(_)
-        )
+        matches!(self, Self::CreateTable { .. } | Self::Delete(_) | Self::Insert(_) | Self::Update(_))
     }
 
     /// Whether it has an answer with rows, even if there are none this time.
@@ -119,10 +105,7 @@ pub(crate) struct OnConflict {
 #[derive(Debug)]
 pub(crate) enum ConflictAction {
     Nothing,
-    Update {
-        assignments: Vec<(usize, Expr)>,
-        filter: Option<Expr>,
-    },
+    Update { assignments: Vec<(usize, Expr)>, filter: Option<Expr> },
 }
 
 #[derive(Debug)]
@@ -330,21 +313,11 @@ impl Expr {
                 a.visit(look);
                 b.visit(look);
             }
-            Self::Arithmetic {
-                left: a, right: b, ..
-            }
-            | Self::Compare {
-                left: a, right: b, ..
-            }
-            | Self::Distinct {
-                left: a, right: b, ..
-            }
-            | Self::JsonGet {
-                document: a, key: b, ..
-            }
-            | Self::Like {
-                expr: a, pattern: b, ..
-            } => {
+            Self::Arithmetic { left: a, right: b, .. }
+            | Self::Compare { left: a, right: b, .. }
+            | Self::Distinct { left: a, right: b, .. }
+            | Self::JsonGet { document: a, key: b, .. }
+            | Self::Like { expr: a, pattern: b, .. } => {
                 a.visit(look);
                 b.visit(look);
             }

@@ -31,11 +31,7 @@ pub(crate) fn query(select: &Select, view: &View<'_>, scope: Scope<'_>) -> Resul
         rows.push(aggregate(select, view, scope)?);
         rows = rows.into_iter().skip(offset).take(limit).collect();
     } else if let Some(table) = select.table {
-        let needed = if select.order.is_empty() {
-            limit.saturating_add(offset)
-        } else {
-            usize::MAX
-        };
+        let needed = if select.order.is_empty() { limit.saturating_add(offset) } else { usize::MAX };
         let mut found: Vec<&Row> = Vec::new();
         if needed > 0 {
             matching(view, table, &select.source, scope, |_, row| {
@@ -53,20 +49,13 @@ pub(crate) fn query(select: &Select, view: &View<'_>, scope: Scope<'_>) -> Resul
     } else if offset == 0 && limit > 0 && holds(select.source.filter.as_ref(), &scope)? {
         rows.push(project(&select.projection, &scope)?);
     }
-    Ok(Answer {
-        count: rows.len() as u64,
-        rows,
-    })
+    Ok(Answer { count: rows.len() as u64, rows })
 }
 
 /// Runs a statement that changes tables, on behalf of the transaction of `layer`. After an error the layer must be undone.
 pub(crate) fn write(plan: &Plan, tables: &mut Tables, layer: &mut Layer, scope: Scope<'_>) -> Result<Answer> {
     match plan {
-        Plan::CreateTable {
-            name,
-            if_not_exists,
-            sql,
-        } => {
+        Plan::CreateTable { name, if_not_exists, sql } => {
             match (tables.number(name), if_not_exists) {
                 (None, _) => tables.create_in(layer, schema_from_sql(sql)?),
                 (Some(_), true) => {}
@@ -101,20 +90,13 @@ fn matching<'a>(
 ) -> Result<()> {
     match &source.access {
         Access::Scan => view.scan(table, |id, row| {
-            if holds(source.filter.as_ref(), &scope.over(row))? {
-                each(id, row)
-            } else {
-                Ok(true)
-            }
+            if holds(source.filter.as_ref(), &scope.over(row))? { each(id, row) } else { Ok(true) }
         }),
         Access::Key { index, key } => {
             let found = match key.as_slice() {
                 [part] => view.lookup(table, *index, std::slice::from_ref(&part.eval(&scope)?)),
                 parts => {
-                    let key = parts
-                        .iter()
-                        .map(|part| part.eval(&scope))
-                        .collect::<Result<Vec<_>>>()?;
+                    let key = parts.iter().map(|part| part.eval(&scope)).collect::<Result<Vec<_>>>()?;
                     view.lookup(table, *index, &key)
                 }
             };
@@ -148,15 +130,12 @@ fn count(expr: Option<&Expr>, scope: &Scope<'_>, code: &'static str, clause: &st
 
 fn aggregate(select: &Select, view: &View<'_>, scope: Scope<'_>) -> Result<Vec<Value>> {
     let mut accumulators: Vec<_> = select.aggregates.iter().map(Accumulator::new).collect();
-    let mut add = |scope: &Scope<'_>| {
-        accumulators
-            .iter_mut()
-            .try_for_each(|accumulator| accumulator.add(scope))
-    };
+    let mut add =
+        |scope: &Scope<'_>| accumulators.iter_mut().try_for_each(|accumulator| accumulator.add(scope));
     match select.table {
-        Some(table) => matching(view, table, &select.source, scope, |_, row| {
-            add(&scope.over(row)).map(|()| true)
-        })?,
+        Some(table) => {
+            matching(view, table, &select.source, scope, |_, row| add(&scope.over(row)).map(|()| true))?
+        }
         None if holds(select.source.filter.as_ref(), &scope)? => add(&scope)?,
         None => {}
     }
@@ -170,10 +149,7 @@ fn sort<'a>(rows: Vec<&'a Row>, order: &[OrderKey], scope: Scope<'_>) -> Result<
         .into_iter()
         .map(|row| {
             let scope = scope.over(row);
-            let key = order
-                .iter()
-                .map(|key| key.expr.eval(&scope))
-                .collect::<Result<Vec<_>>>()?;
+            let key = order.iter().map(|key| key.expr.eval(&scope)).collect::<Result<Vec<_>>>()?;
             Ok((key, row))
         })
         .collect::<Result<Vec<_>>>()?;
@@ -208,17 +184,12 @@ fn insert(insert: &Insert, tables: &mut Tables, layer: &mut Layer, scope: Scope<
     // Rows that this statement has stored: it may not change one of them a second time.
     let mut stored = BTreeSet::new();
     for exprs in &insert.rows {
-        let proposed = exprs
-            .iter()
-            .map(|expr| expr.eval(&scope))
-            .collect::<Result<Vec<_>>>()?;
+        let proposed = exprs.iter().map(|expr| expr.eval(&scope)).collect::<Result<Vec<_>>>()?;
         let table = tables.table(insert.table);
         check_row(&table.schema, &proposed, &scope)?;
         let arbiter = insert.on_conflict.as_ref().and_then(|conflict| conflict.index);
         let conflict = match &insert.on_conflict {
-            Some(handler) => table
-                .conflict(&proposed, None, arbiter)
-                .map(|(_, id)| (handler, id)),
+            Some(handler) => table.conflict(&proposed, None, arbiter).map(|(_, id)| (handler, id)),
             None => None,
         };
         let (id, row) = match conflict {
@@ -241,18 +212,11 @@ fn insert(insert: &Insert, tables: &mut Tables, layer: &mut Layer, scope: Scope<
                     let Some(current) = table.get(id).cloned() else {
                         continue;
                     };
-                    let scope = Scope {
-                        row: &current,
-                        excluded: &proposed,
-                        ..scope
-                    };
+                    let scope = Scope { row: &current, excluded: &proposed, ..scope };
                     if !holds(filter.as_ref(), &scope)? {
                         continue;
                     }
-                    (
-                        id,
-                        changed(&table.schema, table, id, &current, assignments, &scope)?,
-                    )
+                    (id, changed(&table.schema, table, id, &current, assignments, &scope)?)
                 }
             },
         };
@@ -270,14 +234,7 @@ fn update(update: &Update, tables: &mut Tables, layer: &mut Layer, scope: Scope<
     let mut answer = Answer::default();
     for (id, current) in targets(tables, update.table, &update.source, scope)? {
         let table = tables.table(update.table);
-        let row = changed(
-            &table.schema,
-            table,
-            id,
-            &current,
-            &update.assignments,
-            &scope.over(&current),
-        )?;
+        let row = changed(&table.schema, table, id, &current, &update.assignments, &scope.over(&current))?;
         if let Some(returning) = &update.returning {
             answer.rows.push(project(returning, &scope.over(&row))?);
         }
@@ -380,21 +337,13 @@ fn failing_row(row: &[Value]) -> String {
 fn unique_violation(schema: &Schema, index: usize, row: &[Value]) -> Box<SqlError> {
     let unique = &schema.uniques[index];
     let list = |show: &dyn Fn(usize) -> String| {
-        unique
-            .columns
-            .iter()
-            .map(|column| show(*column))
-            .collect::<Vec<_>>()
-            .join(", ")
+        unique.columns.iter().map(|column| show(*column)).collect::<Vec<_>>().join(", ")
     };
     let names = list(&|column| schema.columns[column].name.clone());
     let values = list(&|column| text::show(&row[column]));
     SqlError::new(
         state::UNIQUE_VIOLATION,
-        format!(
-            "duplicate key value violates unique constraint \"{}\"",
-            unique.name
-        ),
+        format!("duplicate key value violates unique constraint \"{}\"", unique.name),
     )
     .detail(format!("Key ({names})=({values}) already exists."))
     .table(&schema.name)

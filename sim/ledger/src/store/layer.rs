@@ -24,25 +24,17 @@ pub(crate) struct View<'a> {
 impl<'a> View<'a> {
     /// The tables as they are.
     pub(crate) fn latest(tables: &'a Tables) -> Self {
-        Self {
-            tables,
-            hidden: Vec::new(),
-        }
+        Self { tables, hidden: Vec::new() }
     }
 
     /// The tables as if `hidden`, oldest first, had not happened.
     pub(crate) fn without(tables: &'a Tables, hidden: impl Iterator<Item = &'a Layer>) -> Self {
-        Self {
-            tables,
-            hidden: hidden.collect(),
-        }
+        Self { tables, hidden: hidden.collect() }
     }
 
     /// What the hidden layers say about a row: the oldest image counts.
     fn image(&self, number: usize, id: u64) -> Option<Option<&'a Row>> {
-        self.hidden
-            .iter()
-            .find_map(|layer| layer.before.get(&(number, id)).map(Option::as_ref))
+        self.hidden.iter().find_map(|layer| layer.before.get(&(number, id)).map(Option::as_ref))
     }
 
     /// Calls `each` with every row in the order of insertion until it returns false.
@@ -85,10 +77,7 @@ impl<'a> View<'a> {
         for layer in &self.hidden {
             for ((_, id), image) in layer.before.range((number, 0)..=(number, u64::MAX)) {
                 if let Some(row) = image
-                    && columns
-                        .iter()
-                        .zip(key)
-                        .all(|(column, value)| row[*column] == *value)
+                    && columns.iter().zip(key).all(|(column, value)| row[*column] == *value)
                     && self.image(number, *id) == Some(Some(row))
                 {
                     return Some((*id, row));
@@ -96,10 +85,6 @@ impl<'a> View<'a> {
             }
         }
         let id = table.lookup(index, key)?;
-        if self.image(number, id).is_some() {
-            None
-        } else {
-            table.get(id).map(|row| (id, row))
-        }
+        if self.image(number, id).is_some() { None } else { table.get(id).map(|row| (id, row)) }
     }
 }

@@ -70,27 +70,13 @@ impl Log {
             env::write_all_at(file.as_ref(), MARK, 0).await?;
             file.sync().await?;
             env.disk.sync_dir(Path::new("")).await?;
-            let log = Self {
-                file,
-                end: MARK.len() as u64,
-                buffer: Vec::new(),
-            };
-            return Ok(Recovered {
-                log,
-                tables: Tables::default(),
-                records: 0,
-                truncated: 0,
-            });
+            let log = Self { file, end: MARK.len() as u64, buffer: Vec::new() };
+            return Ok(Recovered { log, tables: Tables::default(), records: 0, truncated: 0 });
         }
         if !image.starts_with(MARK) {
             return Err(OpenError::NotALog);
         }
-        let Replay {
-            tables,
-            records,
-            end,
-            batch,
-        } = replay(&image)?;
+        let Replay { tables, records, end, batch } = replay(&image)?;
         let truncated = image.len() as u64 - end;
         if truncated > 0 {
             file.set_len(end).await?;
@@ -100,26 +86,13 @@ impl Log {
         env::write_all_at(file.as_ref(), &image[batch as usize..end as usize], batch).await?;
         file.sync().await?;
         env.disk.sync_dir(Path::new("")).await?;
-        Ok(Recovered {
-            log: Self {
-                file,
-                end,
-                buffer: Vec::new(),
-            },
-            tables,
-            records,
-            truncated,
-        })
+        Ok(Recovered { log: Self { file, end, buffer: Vec::new() }, tables, records, truncated })
     }
 
     /// A log in an empty file.
     #[cfg(test)]
     pub(crate) fn in_file(file: BoxFile) -> Self {
-        Self {
-            file,
-            end: MARK.len() as u64,
-            buffer: Vec::new(),
-        }
+        Self { file, end: MARK.len() as u64, buffer: Vec::new() }
     }
 
     /// Writes the payloads as one batch and makes it durable. An empty payload writes nothing.
@@ -142,11 +115,7 @@ impl Log {
         let mut written = 0;
         let mut fault = None;
         while written < self.buffer.len() && fault.is_none() {
-            match self
-                .file
-                .write_at(&self.buffer[written..], self.end + written as u64)
-                .await
-            {
+            match self.file.write_at(&self.buffer[written..], self.end + written as u64).await {
                 Ok(0) => fault = Some(io::ErrorKind::WriteZero.into()),
                 Ok(count) => written += count,
                 Err(error) => fault = Some(error),
@@ -163,19 +132,13 @@ impl Log {
         }
         match fault {
             None => Ok(()),
-            Some(error) => Err(Failure::Refused {
-                kept,
-                error: refusal(&error),
-            }),
+            Some(error) => Err(Failure::Refused { kept, error: refusal(&error) }),
         }
     }
 
     /// Cuts off what a failed write left behind the first `whole` bytes of the batch.
     async fn cut(&mut self, whole: u64) -> Result<(), Failure> {
-        self.file
-            .set_len(self.end + whole)
-            .await
-            .map_err(|error| panic("truncate", &error))
+        self.file.set_len(self.end + whole).await.map_err(|error| panic("truncate", &error))
     }
 }
 
@@ -189,12 +152,8 @@ struct Replay {
 }
 
 fn replay(image: &[u8]) -> Result<Replay, OpenError> {
-    let mut replay = Replay {
-        tables: Tables::default(),
-        records: 0,
-        end: MARK.len() as u64,
-        batch: MARK.len() as u64,
-    };
+    let mut replay =
+        Replay { tables: Tables::default(), records: 0, end: MARK.len() as u64, batch: MARK.len() as u64 };
     let mut position = Position::default();
     while let Some(found) = wal::next_record(image, position) {
         record::apply(found.payload, &mut replay.tables)
@@ -212,23 +171,15 @@ fn replay(image: &[u8]) -> Result<Replay, OpenError> {
 
 fn panic(action: &str, error: &io::Error) -> Failure {
     let message = format!("could not {action} file \"{WAL}\": {}", reason(error));
-    Failure::Panic {
-        error: SqlError::new(state::IO_ERROR, message).severity(Severity::Panic),
-    }
+    Failure::Panic { error: SqlError::new(state::IO_ERROR, message).severity(Severity::Panic) }
 }
 
 fn refusal(error: &io::Error) -> Box<SqlError> {
     if error.kind() == io::ErrorKind::StorageFull {
-        SqlError::new(
-            state::DISK_FULL,
-            format!("could not extend file \"{WAL}\": No space left on device"),
-        )
-        .hint("Check free disk space.")
+        SqlError::new(state::DISK_FULL, format!("could not extend file \"{WAL}\": No space left on device"))
+            .hint("Check free disk space.")
     } else {
-        SqlError::new(
-            state::IO_ERROR,
-            format!("could not write to file \"{WAL}\": {}", reason(error)),
-        )
+        SqlError::new(state::IO_ERROR, format!("could not write to file \"{WAL}\": {}", reason(error)))
     }
 }
 

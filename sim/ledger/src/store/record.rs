@@ -78,16 +78,9 @@ pub(crate) fn apply(payload: &[u8], tables: &mut Tables) -> Result<(), Malformed
             }
             PUT | REMOVE => {
                 let number = reader.size().ok_or(Malformed)?;
-                let id = reader
-                    .number()
-                    .and_then(|id| u64::try_from(id).ok())
-                    .ok_or(Malformed)?;
+                let id = reader.number().and_then(|id| u64::try_from(id).ok()).ok_or(Malformed)?;
                 let width = tables.get(number).ok_or(Malformed)?.schema.columns.len();
-                let row = if tag == PUT {
-                    Some(reader.row(width).ok_or(Malformed)?)
-                } else {
-                    None
-                };
+                let row = if tag == PUT { Some(reader.row(width).ok_or(Malformed)?) } else { None };
                 tables.replay(number, id, row);
             }
             _ => return Err(Malformed),
@@ -247,13 +240,8 @@ mod tests {
         here.remove_in(&mut layer, 0, 3);
         let mut there = Tables::default();
         apply(&redo(&here, &layer), &mut there).unwrap();
-        let rows = |tables: &Tables| {
-            tables
-                .table(0)
-                .rows()
-                .map(|(id, row)| (id, row.clone()))
-                .collect::<Vec<_>>()
-        };
+        let rows =
+            |tables: &Tables| tables.table(0).rows().map(|(id, row)| (id, row.clone())).collect::<Vec<_>>();
         assert_eq!(rows(&there), rows(&here));
         assert_eq!(rows(&there).len(), 2, "a row that came and went leaves no trace");
 

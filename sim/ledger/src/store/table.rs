@@ -20,13 +20,7 @@ pub(crate) struct Table {
 impl Table {
     pub(crate) fn new(schema: Schema) -> Self {
         let indexes = schema.uniques.iter().map(|_| BTreeMap::new()).collect();
-        Self {
-            schema,
-            published: false,
-            rows: BTreeMap::new(),
-            indexes,
-            next: 1,
-        }
+        Self { schema, published: false, rows: BTreeMap::new(), indexes, next: 1 }
     }
 
     /// The number for a new row.
@@ -99,8 +93,5 @@ impl Table {
 
 /// The values of a key; none when one of them is null.
 fn key(row: &[Value], columns: &[usize]) -> Option<Box<[Value]>> {
-    columns
-        .iter()
-        .map(|column| Some(row[*column].clone()).filter(|value| !value.is_null()))
-        .collect()
+    columns.iter().map(|column| Some(row[*column].clone()).filter(|value| !value.is_null())).collect()
 }

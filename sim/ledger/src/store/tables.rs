@@ -123,11 +123,7 @@ impl Catalog<'_> {
     /// Fails as if the table did not exist when this transaction may not see it.
     pub(crate) fn check(&self, number: usize) -> Result<()> {
         let table = self.tables.table(number);
-        if table.published || self.own {
-            Ok(())
-        } else {
-            Err(SqlError::no_table(&table.schema.name))
-        }
+        if table.published || self.own { Ok(()) } else { Err(SqlError::no_table(&table.schema.name)) }
     }
 
     pub(crate) fn schema(&self, number: usize) -> &Schema {

@@ -64,18 +64,13 @@ pub(crate) fn next_record(image: &[u8], position: Position) -> Option<Record<'_>
 pub(crate) fn record_at(image: &[u8], start: usize) -> Option<Record<'_>> {
     let header = image.get(start..start.checked_add(HEADER)?)?;
     let number = |range: std::ops::Range<usize>| -> u64 {
-        header[range]
-            .iter()
-            .rev()
-            .fold(0, |number, byte| (number << 8) | u64::from(*byte))
+        header[range].iter().rev().fold(0, |number, byte| (number << 8) | u64::from(*byte))
     };
     let (length, check, at, synced) = (number(0..4), number(4..12), number(12..20), number(20..28));
     if at != start as u64 || length == 0 {
         return None;
     }
-    let end = start
-        .checked_add(HEADER)?
-        .checked_add(usize::try_from(length).ok()?)?;
+    let end = start.checked_add(HEADER)?.checked_add(usize::try_from(length).ok()?)?;
     let covered = image.get(start + COVERED..end)?;
     if xxh3_64(covered) != check {
         return None;
@@ -83,11 +78,7 @@ pub(crate) fn record_at(image: &[u8], start: usize) -> Option<Record<'_>> {
     Some(Record {
         payload: &image[start + HEADER..end],
         synced,
-        after: Position {
-            end: end as u64,
-            last: at,
-            check,
-        },
+        after: Position { end: end as u64, last: at, check },
     })
 }
 

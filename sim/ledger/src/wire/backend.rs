@@ -162,11 +162,7 @@ pub(crate) fn error(error: &SqlError, out: &mut BytesMut) {
 
 /// A `NoticeResponse` with severity WARNING.
 pub(crate) fn warning(warning: &SqlError, out: &mut BytesMut) {
-    debug_assert_eq!(
-        warning.severity,
-        Severity::Error,
-        "a warning carries no severity of its own"
-    );
+    debug_assert_eq!(warning.severity, Severity::Error, "a warning carries no severity of its own");
     report(b'N', "WARNING", warning, out);
 }
 

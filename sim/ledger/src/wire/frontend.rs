@@ -51,14 +51,8 @@ pub(crate) fn peek(input: &BytesMut) -> Option<u8> {
 
 /// The length in a header, which counts itself.
 fn length(bytes: &[u8], most: usize) -> Result<usize> {
-    let length = bytes
-        .iter()
-        .fold(0_usize, |length, byte| (length << 8) | usize::from(*byte));
-    if (4..=most).contains(&length) {
-        Ok(length)
-    } else {
-        Err(SqlError::protocol("invalid message length"))
-    }
+    let length = bytes.iter().fold(0_usize, |length, byte| (length << 8) | usize::from(*byte));
+    if (4..=most).contains(&length) { Ok(length) } else { Err(SqlError::protocol("invalid message length")) }
 }
 
 /// The first message of a connection, which has no type.
@@ -66,11 +60,7 @@ fn length(bytes: &[u8], most: usize) -> Result<usize> {
 pub(crate) enum Opening {
     Cancel,
     Encryption,
-    Startup {
-        major: u16,
-        minor: u16,
-        params: Vec<(String, String)>,
-    },
+    Startup { major: u16, minor: u16, params: Vec<(String, String)> },
 }
 
 /// Cuts an opening message off `input`; none until it is complete.
@@ -97,11 +87,7 @@ pub(crate) fn opening(input: &mut BytesMut) -> Result<Option<Opening>> {
                 }
                 params.push((name.to_owned(), fields.text()?.to_owned()));
             }
-            Opening::Startup {
-                major: (version >> 16) as u16,
-                minor: version as u16,
-                params,
-            }
+            Opening::Startup { major: (version >> 16) as u16, minor: version as u16, params }
         }
     }))
 }
@@ -112,16 +98,9 @@ pub(crate) enum Message<'a> {
     Bind(Bind<'a>),
     Close(Target<'a>),
     Describe(Target<'a>),
-    Execute {
-        portal: &'a str,
-        max_rows: usize,
-    },
+    Execute { portal: &'a str, max_rows: usize },
     Flush,
-    Parse {
-        name: &'a str,
-        sql: &'a str,
-        types: Vec<u32>,
-    },
+    Parse { name: &'a str, sql: &'a str, types: Vec<u32> },
     Query(&'a str),
     Sync,
     Terminate,
@@ -176,27 +155,19 @@ impl<'a> Message<'a> {
                     .unwrap_or(usize::MAX),
             },
             b'H' => Self::Flush,
-            b'P' => Self::Parse {
-                name: fields.text()?,
-                sql: fields.text()?,
-                types: fields.list(Fields::u32)?,
-            },
+            b'P' => {
+                Self::Parse { name: fields.text()?, sql: fields.text()?, types: fields.list(Fields::u32)? }
+            }
             b'Q' => Self::Query(fields.text()?),
             b'S' => Self::Sync,
             b'X' => Self::Terminate,
             b'F' => return Err(SqlError::unsupported("the function call protocol")),
             b'd' | b'c' | b'f' => return Err(SqlError::unsupported("COPY")),
             kind => {
-                return Err(SqlError::protocol(format!(
-                    "invalid frontend message type {kind}"
-                )));
+                return Err(SqlError::protocol(format!("invalid frontend message type {kind}")));
             }
         };
-        if fields.0.is_empty() {
-            Ok(message)
-        } else {
-            Err(SqlError::protocol("invalid message format"))
-        }
+        if fields.0.is_empty() { Ok(message) } else { Err(SqlError::protocol("invalid message format")) }
     }
 }
 
@@ -213,17 +184,11 @@ impl<'a> Fields<'a> {
     }
 
     fn u32(&mut self) -> Result<u32> {
-        Ok(self
-            .take(4)?
-            .iter()
-            .fold(0, |number, byte| (number << 8) | u32::from(*byte)))
+        Ok(self.take(4)?.iter().fold(0, |number, byte| (number << 8) | u32::from(*byte)))
     }
 
     fn i16(&mut self) -> Result<i16> {
-        Ok(self
-            .take(2)?
-            .iter()
-            .fold(0, |number, byte| (number << 8) | i16::from(*byte)))
+        Ok(self.take(2)?.iter().fold(0, |number, byte| (number << 8) | i16::from(*byte)))
     }
 
     fn text(&mut self) -> Result<&'a str> {
@@ -257,10 +222,7 @@ impl<'a> Fields<'a> {
         match self.take(1)? {
             b"S" => Ok(Target::Statement(self.text()?)),
             b"P" => Ok(Target::Portal(self.text()?)),
-            other => Err(SqlError::protocol(format!(
-                "invalid message subtype {}",
-                other[0]
-            ))),
+            other => Err(SqlError::protocol(format!("invalid message subtype {}", other[0]))),
         }
     }
 }

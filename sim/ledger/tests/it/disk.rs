@@ -40,10 +40,7 @@ impl FaultyDisk {
     /// A disk whose file `path` durably holds `bytes`.
     pub fn holding(path: &str, bytes: &[u8]) -> Self {
         let disk = Self::default();
-        let content = Content {
-            cached: bytes.to_vec(),
-            durable: bytes.to_vec(),
-        };
+        let content = Content { cached: bytes.to_vec(), durable: bytes.to_vec() };
         disk.state().files.insert(path.to_owned(), content);
         disk
     }
@@ -73,20 +70,12 @@ impl FaultyDisk {
 
     /// What a reader of the file sees now.
     pub fn cached(&self, path: &str) -> Vec<u8> {
-        self.state()
-            .files
-            .get(path)
-            .map(|content| content.cached.clone())
-            .unwrap_or_default()
+        self.state().files.get(path).map(|content| content.cached.clone()).unwrap_or_default()
     }
 
     /// What would be left after a power loss.
     pub fn durable(&self, path: &str) -> Vec<u8> {
-        self.state()
-            .files
-            .get(path)
-            .map(|content| content.durable.clone())
-            .unwrap_or_default()
+        self.state().files.get(path).map(|content| content.durable.clone()).unwrap_or_default()
     }
 }
 
@@ -103,10 +92,7 @@ impl Disk for FaultyDisk {
             return Err(io::ErrorKind::NotFound.into());
         }
         state.files.entry(path.clone()).or_default();
-        Ok(Box::new(FaultyFile {
-            disk: self.clone(),
-            path,
-        }))
+        Ok(Box::new(FaultyFile { disk: self.clone(), path }))
     }
 
     async fn rename(&self, _: &Path, _: &Path) -> io::Result<()> {
@@ -114,11 +100,7 @@ impl Disk for FaultyDisk {
     }
 
     async fn remove(&self, path: &Path) -> io::Result<()> {
-        self.state()
-            .files
-            .remove(&name(path))
-            .map(drop)
-            .ok_or_else(|| io::ErrorKind::NotFound.into())
+        self.state().files.remove(&name(path)).map(drop).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     async fn create_dir_all(&self, _: &Path) -> io::Result<()> {

@@ -7,78 +7,39 @@ use crate::fixture::{Ledger, code, fault, rows};
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_answered_survives_a_power_loss() {
     let (ledger, client) = Ledger::with_table().await;
-    client
-        .batch_execute("INSERT INTO t VALUES (1, 'kept')")
-        .await
-        .unwrap();
-    client
-        .batch_execute("BEGIN; INSERT INTO t VALUES (2, 'open')")
-        .await
-        .unwrap();
+    client.batch_execute("INSERT INTO t VALUES (1, 'kept')").await.unwrap();
+    client.batch_execute("BEGIN; INSERT INTO t VALUES (2, 'open')").await.unwrap();
     let again = ledger.after_power_loss().await;
     let client = again.client().await;
     assert_eq!(rows(&client, "SELECT * FROM t").await, ["1|kept"]);
     assert_eq!(code(&client, "INSERT INTO t VALUES (1, 'twice')").await, "23505");
-    client
-        .batch_execute("INSERT INTO t VALUES (3, 'later')")
-        .await
-        .unwrap();
-    assert_eq!(
-        rows(&again.after_power_loss().await.client().await, "SELECT id FROM t").await,
-        ["1", "3"]
-    );
+    client.batch_execute("INSERT INTO t VALUES (3, 'later')").await.unwrap();
+    assert_eq!(rows(&again.after_power_loss().await.client().await, "SELECT id FROM t").await, ["1", "3"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_refuses_at_every_byte_of_a_record_and_recovers_when_there_is_room() {
     let (ledger, client) = Ledger::with_table().await;
-    client
-        .batch_execute("INSERT INTO t VALUES (1, 'before')")
-        .await
-        .unwrap();
+    client.batch_execute("INSERT INTO t VALUES (1, 'before')").await.unwrap();
     let before = ledger.disk.cached(WAL);
-    client
-        .batch_execute("INSERT INTO t VALUES (2, 'probe')")
-        .await
-        .unwrap();
+    client.batch_execute("INSERT INTO t VALUES (2, 'probe')").await.unwrap();
     let record = ledger.disk.cached(WAL).len() - before.len();
     for room in 0..record {
         let size = ledger.disk.cached(WAL).len();
         ledger.disk.full_after(room);
         let error = fault(&client, "INSERT INTO t VALUES (3, 'probe')").await;
         assert_eq!(error.code().code(), "53100", "with room for {room} bytes");
-        assert_eq!(
-            error.message(),
-            "could not extend file \"wal\": No space left on device"
-        );
+        assert_eq!(error.message(), "could not extend file \"wal\": No space left on device");
         assert_eq!(error.hint(), Some("Check free disk space."));
-        assert_eq!(
-            ledger.disk.cached(WAL).len(),
-            size,
-            "the log is cut back to whole records"
-        );
-        assert_eq!(
-            rows(&client, "SELECT id FROM t").await,
-            ["1", "2"],
-            "it stays readable"
-        );
+        assert_eq!(ledger.disk.cached(WAL).len(), size, "the log is cut back to whole records");
+        assert_eq!(rows(&client, "SELECT id FROM t").await, ["1", "2"], "it stays readable");
     }
     ledger.disk.full_after(9);
-    assert_eq!(
-        code(&client, "BEGIN; INSERT INTO t VALUES (4, 'block'); COMMIT").await,
-        "53100"
-    );
+    assert_eq!(code(&client, "BEGIN; INSERT INTO t VALUES (4, 'block'); COMMIT").await, "53100");
     ledger.disk.free();
-    client
-        .batch_execute("INSERT INTO t VALUES (3, 'after')")
-        .await
-        .unwrap();
+    client.batch_execute("INSERT INTO t VALUES (3, 'after')").await.unwrap();
     assert_eq!(
-        rows(
-            &ledger.after_power_loss().await.client().await,
-            "SELECT id FROM t"
-        )
-        .await,
+        rows(&ledger.after_power_loss().await.client().await, "SELECT id FROM t").await,
         ["1", "2", "3"]
     );
 }
@@ -87,37 +48,18 @@ async fn a_full_disk_refuses_at_every_byte_of_a_record_and_recovers_when_there_i
 async fn a_failed_sync_is_a_panic_and_only_what_is_durable_comes_back() {
     let (ledger, client) = Ledger::with_table().await;
     let bystander = ledger.client().await;
-    client
-        .batch_execute("INSERT INTO t VALUES (1, 'durable')")
-        .await
-        .unwrap();
+    client.batch_execute("INSERT INTO t VALUES (1, 'durable')").await.unwrap();
     ledger.disk.fail_next_sync();
     let error = fault(&client, "INSERT INTO t VALUES (2, 'lost')").await;
     assert_eq!((error.severity(), error.code().code()), ("PANIC", "58030"));
-    assert_eq!(
-        error.message(),
-        "could not fsync file \"wal\": Input/output error"
-    );
-    assert!(
-        client.simple_query("SELECT 1").await.is_err(),
-        "the connection is closed"
-    );
-    assert!(
-        bystander.simple_query("SELECT 1").await.is_err(),
-        "and so are the others"
-    );
+    assert_eq!(error.message(), "could not fsync file \"wal\": Input/output error");
+    assert!(client.simple_query("SELECT 1").await.is_err(), "the connection is closed");
+    assert!(bystander.simple_query("SELECT 1").await.is_err(), "and so are the others");
     let client = ledger.client().await;
     assert_eq!(rows(&client, "SELECT * FROM t").await, ["1|durable"]);
-    client
-        .batch_execute("INSERT INTO t VALUES (2, 'again')")
-        .await
-        .unwrap();
+    client.batch_execute("INSERT INTO t VALUES (2, 'again')").await.unwrap();
     assert_eq!(
-        rows(
-            &ledger.after_power_loss().await.client().await,
-            "SELECT note FROM t"
-        )
-        .await,
+        rows(&ledger.after_power_loss().await.client().await, "SELECT note FROM t").await,
         ["durable", "again"]
     );
 }
@@ -158,10 +100,7 @@ async fn a_refused_transaction_takes_those_built_on_it_along() {
             )
         };
         let release = async {
-            assert_eq!(
-                rows(&ledger.client().await, "SELECT count(*) FROM t").await,
-                ["0"]
-            );
+            assert_eq!(rows(&ledger.client().await, "SELECT count(*) FROM t").await, ["0"]);
             gate.add_permits(1_000);
         };
         tokio::join!(others, release).0

@@ -10,10 +10,7 @@ use tokio_postgres::{Client, Error, NoTls, SimpleQueryMessage, error::DbError};
 use crate::disk::FaultyDisk;
 
 /// The system's own socket.
-#[expect(
-    clippy::disallowed_types,
-    reason = "a test talks to the server from outside its environment"
-)]
+#[expect(clippy::disallowed_types, reason = "a test talks to the server from outside its environment")]
 pub type Socket = tokio::net::TcpStream;
 
 /// A running server; it ends with the value.
@@ -35,10 +32,7 @@ pub fn env_on(disk: &FaultyDisk) -> Env {
         data_dir: std::env::temp_dir(),
         ..Default::default()
     };
-    Env {
-        disk: Arc::new(disk.clone()),
-        ..env::os::env(config).unwrap()
-    }
+    Env { disk: Arc::new(disk.clone()), ..env::os::env(config).unwrap() }
 }
 
 impl Ledger {
@@ -48,15 +42,7 @@ impl Ledger {
 
     #[expect(clippy::disallowed_methods, reason = "the test itself runs on the system")]
     pub async fn on(disk: FaultyDisk) -> Self {
-        let server = Server::bind(
-            env_on(&disk),
-            Config {
-                port: 0,
-                ..Config::default()
-            },
-        )
-        .await
-        .unwrap();
+        let server = Server::bind(env_on(&disk), Config { port: 0, ..Config::default() }).await.unwrap();
         let port = server.port().unwrap();
         let server = tokio::spawn(async move {
             let Err(error) = server.run().await;
@@ -97,10 +83,7 @@ impl Ledger {
     pub async fn with_table() -> (Self, Client) {
         let ledger = Self::start().await;
         let client = ledger.client().await;
-        client
-            .batch_execute("CREATE TABLE t (id BIGINT PRIMARY KEY, note TEXT)")
-            .await
-            .unwrap();
+        client.batch_execute("CREATE TABLE t (id BIGINT PRIMARY KEY, note TEXT)").await.unwrap();
         (ledger, client)
     }
 
@@ -112,17 +95,12 @@ impl Ledger {
 
 /// Every row of a query in text form: columns joined by `|`, null as `-`.
 pub async fn rows(client: &Client, sql: &str) -> Vec<String> {
-    let messages = client
-        .simple_query(sql)
-        .await
-        .unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+    let messages = client.simple_query(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
     messages
         .iter()
         .filter_map(|message| match message {
             SimpleQueryMessage::Row(row) => {
-                let values: Vec<&str> = (0..row.len())
-                    .map(|index| row.get(index).unwrap_or("-"))
-                    .collect();
+                let values: Vec<&str> = (0..row.len()).map(|index| row.get(index).unwrap_or("-")).collect();
                 Some(values.join("|"))
             }
             _ => None,
@@ -134,10 +112,7 @@ pub async fn rows(client: &Client, sql: &str) -> Vec<String> {
 pub async fn fault(client: &Client, sql: &str) -> DbError {
     match client.simple_query(sql).await {
         Ok(_) => panic!("{sql}: should fail"),
-        Err(error) => error
-            .as_db_error()
-            .unwrap_or_else(|| panic!("{sql}: {error}"))
-            .clone(),
+        Err(error) => error.as_db_error().unwrap_or_else(|| panic!("{sql}: {error}")).clone(),
     }
 }
 

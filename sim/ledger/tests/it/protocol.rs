@@ -11,10 +11,7 @@ const STARTUP: &[u8] = b"\0\0\0\x11\0\x03\0\0user\0me\0\0";
 /// Reads until the server closes.
 async fn everything(mut socket: Socket) -> Vec<u8> {
     let mut answer = Vec::new();
-    tokio::time::timeout(Duration::from_secs(10), socket.read_to_end(&mut answer))
-        .await
-        .unwrap()
-        .unwrap();
+    tokio::time::timeout(Duration::from_secs(10), socket.read_to_end(&mut answer)).await.unwrap().unwrap();
     answer
 }
 
@@ -27,18 +24,12 @@ async fn encryption_is_declined_and_the_session_goes_on() {
     let ledger = Ledger::start().await;
     drop(ledger.client().await);
     let mut socket = ledger.socket().await;
-    socket
-        .write_all(b"\0\0\0\x08\x04\xd2\x16\x2f\0\0\0\x08\x04\xd2\x16\x30")
-        .await
-        .unwrap();
+    socket.write_all(b"\0\0\0\x08\x04\xd2\x16\x2f\0\0\0\x08\x04\xd2\x16\x30").await.unwrap();
     let mut declined = [0; 2];
     socket.read_exact(&mut declined).await.unwrap();
     assert_eq!(&declined, b"NN");
     socket.write_all(STARTUP).await.unwrap();
-    socket
-        .write_all(b"Q\0\0\0\x0dSELECT 1\0X\0\0\0\x04")
-        .await
-        .unwrap();
+    socket.write_all(b"Q\0\0\0\x0dSELECT 1\0X\0\0\0\x04").await.unwrap();
     let answer = everything(socket).await;
     assert!(contains(&answer, "server_version\u{0}16.4"));
     assert!(contains(&answer, "SELECT 1\0Z"));
@@ -63,11 +54,7 @@ async fn malformed_messages_are_answered_and_hurt_nobody_else() {
         let answer = everything(socket).await;
         assert!(contains(&answer, &format!("C{code}\0")), "{bytes:?}");
     }
-    for opening in [
-        &b"\0\0\0\x02"[..],
-        b"\0\0\0\x08\0\x02\0\0",
-        b"\0\0\0\x09\0\x03\0\0\0",
-    ] {
+    for opening in [&b"\0\0\0\x02"[..], b"\0\0\0\x08\0\x02\0\0", b"\0\0\0\x09\0\x03\0\0\0"] {
         let mut socket = ledger.socket().await;
         socket.write_all(opening).await.unwrap();
         assert!(contains(&everything(socket).await, "FATAL"), "{opening:?}");
@@ -78,21 +65,12 @@ async fn malformed_messages_are_answered_and_hurt_nobody_else() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_portal_gives_its_rows_in_portions() {
     let (_ledger, mut client) = Ledger::with_table().await;
-    client
-        .batch_execute("INSERT INTO t VALUES (1, 'a'), (2, 'b'), (3, 'c')")
-        .await
-        .unwrap();
+    client.batch_execute("INSERT INTO t VALUES (1, 'a'), (2, 'b'), (3, 'c')").await.unwrap();
     let transaction = client.transaction().await.unwrap();
-    let portal = transaction
-        .bind("SELECT id FROM t ORDER BY id", &[])
-        .await
-        .unwrap();
+    let portal = transaction.bind("SELECT id FROM t ORDER BY id", &[]).await.unwrap();
     for expected in [&[1_i64, 2][..], &[3], &[]] {
         let rows = transaction.query_portal(&portal, 2).await.unwrap();
-        assert_eq!(
-            rows.iter().map(|row| row.get::<_, i64>(0)).collect::<Vec<_>>(),
-            expected
-        );
+        assert_eq!(rows.iter().map(|row| row.get::<_, i64>(0)).collect::<Vec<_>>(), expected);
     }
     transaction.commit().await.unwrap();
 }

@@ -13,10 +13,7 @@ async fn log() -> (Vec<u8>, Vec<usize>) {
     let (ledger, client) = Ledger::with_table().await;
     let mut ends = vec![ledger.disk.durable(WAL).len()];
     for id in 1..=2 {
-        client
-            .batch_execute(&format!("INSERT INTO t VALUES ({id}, 'note {id}')"))
-            .await
-            .unwrap();
+        client.batch_execute(&format!("INSERT INTO t VALUES ({id}, 'note {id}')")).await.unwrap();
         ends.push(ledger.disk.durable(WAL).len());
     }
     (ledger.disk.durable(WAL), ends)
@@ -25,14 +22,7 @@ async fn log() -> (Vec<u8>, Vec<usize>) {
 /// Serves from `image` until recovery has failed or clients would be let in.
 async fn recover(image: &[u8]) -> Result<FaultyDisk, ServeError> {
     let disk = FaultyDisk::holding(WAL, image);
-    let server = Server::bind(
-        env_on(&disk),
-        Config {
-            port: 0,
-            ..Config::default()
-        },
-    )
-    .await?;
+    let server = Server::bind(env_on(&disk), Config { port: 0, ..Config::default() }).await?;
     let syncs = disk.syncs();
     tokio::select! {
         biased;
@@ -46,12 +36,7 @@ async fn a_tail_torn_at_any_byte_is_cut_off() {
     let (image, ends) = log().await;
     for length in 0..image.len() {
         let disk = recover(&image[..length]).await.unwrap();
-        let whole = ends
-            .iter()
-            .copied()
-            .filter(|end| *end <= length)
-            .max()
-            .unwrap_or(8);
+        let whole = ends.iter().copied().filter(|end| *end <= length).max().unwrap_or(8);
         assert_eq!(disk.durable(WAL), image[..whole], "torn at {length}");
     }
     let ledger = Ledger::on(FaultyDisk::holding(WAL, &image[..image.len() - 1])).await;
@@ -65,15 +50,7 @@ async fn a_corrupt_record_in_the_middle_is_an_error_and_stays_in_the_file() {
         let mut corrupt = image.clone();
         corrupt[bad] ^= 0x40;
         let disk = FaultyDisk::holding(WAL, &corrupt);
-        let server = Server::bind(
-            env_on(&disk),
-            Config {
-                port: 0,
-                ..Config::default()
-            },
-        )
-        .await
-        .unwrap();
+        let server = Server::bind(env_on(&disk), Config { port: 0, ..Config::default() }).await.unwrap();
         match server.run().await {
             Err(ServeError::Open(OpenError::Corrupt { offset })) => assert_eq!(offset as usize, ends[0]),
             other => panic!("a flip at {bad} went unnoticed: {other:?}"),
@@ -82,10 +59,7 @@ async fn a_corrupt_record_in_the_middle_is_an_error_and_stays_in_the_file() {
     }
     let mut foreign = image;
     foreign[0] ^= 1;
-    assert!(matches!(
-        recover(&foreign).await,
-        Err(ServeError::Open(OpenError::NotALog))
-    ));
+    assert!(matches!(recover(&foreign).await, Err(ServeError::Open(OpenError::NotALog))));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -107,24 +81,12 @@ async fn a_replica_follows_the_log_record_by_record() {
         let whole = ends.iter().filter(|end| **end <= length).count();
         assert_eq!(count(&replica), whole.saturating_sub(1), "{length} bytes");
     }
-    assert_eq!(
-        replica.find("t", "id", "2").unwrap().text("note").as_deref(),
-        Some("note 2")
-    );
-    assert_eq!(
-        replica.find("t", "note", "note 1").unwrap().text("id").as_deref(),
-        Some("1")
-    );
+    assert_eq!(replica.find("t", "id", "2").unwrap().text("note").as_deref(), Some("note 2"));
+    assert_eq!(replica.find("t", "note", "note 1").unwrap().text("id").as_deref(), Some("1"));
     assert!(replica.find("t", "id", "3").is_none());
     assert!(replica.find("t", "id", "no number").is_none());
     assert!(replica.find("nowhere", "id", "1").is_none());
-    assert_eq!(
-        replica
-            .rows("t")
-            .map(|row| row.text("id").unwrap())
-            .collect::<Vec<_>>(),
-        ["1", "2"]
-    );
+    assert_eq!(replica.rows("t").map(|row| row.text("id").unwrap()).collect::<Vec<_>>(), ["1", "2"]);
 
     replica.catch_up(&image[..ends[1]]);
     assert_eq!(count(&replica), 1, "a shorter image starts over");

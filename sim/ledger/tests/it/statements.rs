@@ -31,10 +31,8 @@ async fn every_type_survives_a_round_trip_in_binary() {
         .await
         .unwrap();
     let at: DateTime<Utc> = "2026-01-02T03:04:05.678901Z".parse().unwrap();
-    let (number, document) = (
-        "-12345.67800".parse::<Decimal>().unwrap(),
-        serde_json::json!({"a": [1, null, "é"]}),
-    );
+    let (number, document) =
+        ("-12345.67800".parse::<Decimal>().unwrap(), serde_json::json!({"a": [1, null, "é"]}));
     let returned = client
         .query_typed(
             "INSERT INTO v VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING *",
@@ -51,10 +49,7 @@ async fn every_type_survives_a_round_trip_in_binary() {
         )
         .await
         .unwrap();
-    let read = client
-        .query_typed("SELECT a, b, c, d, e, f, g, h FROM v", &[])
-        .await
-        .unwrap();
+    let read = client.query_typed("SELECT a, b, c, d, e, f, g, h FROM v", &[]).await.unwrap();
     for row in [&returned[0], &read[0]] {
         assert_eq!(row.get::<_, i64>(0), i64::MIN);
         assert_eq!(row.get::<_, i32>("b"), i32::MAX);
@@ -66,10 +61,7 @@ async fn every_type_survives_a_round_trip_in_binary() {
         assert_eq!(row.get::<_, &[u8]>(7), [0, 255]);
     }
     let nothing: Option<i64> = None;
-    client
-        .query_typed("INSERT INTO v (a) VALUES ($1)", &[(&nothing, Type::INT8)])
-        .await
-        .unwrap();
+    client.query_typed("INSERT INTO v (a) VALUES ($1)", &[(&nothing, Type::INT8)]).await.unwrap();
     assert_eq!(
         rows(&client, "SELECT * FROM v").await,
         [
@@ -85,27 +77,15 @@ async fn constraints_fail_as_in_postgresql() {
     let client = ledger.client().await;
     client.batch_execute(INTENTS).await.unwrap();
     client.batch_execute(INTENTS).await.unwrap();
-    assert_eq!(
-        code(&client, &INTENTS.replace("IF NOT EXISTS ", "")).await,
-        "42P07"
-    );
+    assert_eq!(code(&client, &INTENTS.replace("IF NOT EXISTS ", "")).await, "42P07");
     let insert = "INSERT INTO order_intents (client_order_id, intent_id, symbol, side, qty) VALUES";
-    client
-        .batch_execute(&format!("{insert} ('c1', 1, 'BTCUSDT', 'BUY', 0.5)"))
-        .await
-        .unwrap();
+    client.batch_execute(&format!("{insert} ('c1', 1, 'BTCUSDT', 'BUY', 0.5)")).await.unwrap();
 
     let error = fault(&client, &format!("{insert} ('c1', 2, 'BTCUSDT', 'BUY', 1)")).await;
     assert_eq!(error.code().code(), "23505");
-    assert_eq!(
-        error.message(),
-        "duplicate key value violates unique constraint \"order_intents_pkey\""
-    );
+    assert_eq!(error.message(), "duplicate key value violates unique constraint \"order_intents_pkey\"");
     assert_eq!(error.detail(), Some("Key (client_order_id)=(c1) already exists."));
-    assert_eq!(
-        (error.table(), error.constraint()),
-        (Some("order_intents"), Some("order_intents_pkey"))
-    );
+    assert_eq!((error.table(), error.constraint()), (Some("order_intents"), Some("order_intents_pkey")));
     let error = fault(&client, &format!("{insert} ('c2', 1, 'ETHUSDT', 'BUY', 1)")).await;
     assert_eq!(error.constraint(), Some("order_intents_intent_id_key"));
 
@@ -116,40 +96,17 @@ async fn constraints_fail_as_in_postgresql() {
         "null value in column \"symbol\" of relation \"order_intents\" violates not-null constraint"
     );
     let error = fault(&client, &format!("{insert} ('c2', 2, 'BTCUSDT', 'HOLD', 1)")).await;
-    assert_eq!(
-        (error.code().code(), error.constraint()),
-        ("23514", Some("order_intents_side_check"))
-    );
+    assert_eq!((error.code().code(), error.constraint()), ("23514", Some("order_intents_side_check")));
     assert_eq!(
         error.message(),
         "new row for relation \"order_intents\" violates check constraint \"order_intents_side_check\""
     );
+    assert_eq!(code(&client, &format!("{insert} ('c2', 2, 'BTCUSDT', 'BUY', 12345678901)")).await, "22003");
+    assert_eq!(code(&client, &format!("{insert} ('c2', 2, 'A_LONG_SYMBOL', 'BUY', 1)")).await, "22001");
+    assert_eq!(code(&client, &format!("{insert} ('c2', 'two', 'BTCUSDT', 'BUY', 1)")).await, "22P02");
+    assert_eq!(code(&client, "UPDATE order_intents SET qty = -qty").await, "23514");
     assert_eq!(
-        code(
-            &client,
-            &format!("{insert} ('c2', 2, 'BTCUSDT', 'BUY', 12345678901)")
-        )
-        .await,
-        "22003"
-    );
-    assert_eq!(
-        code(&client, &format!("{insert} ('c2', 2, 'A_LONG_SYMBOL', 'BUY', 1)")).await,
-        "22001"
-    );
-    assert_eq!(
-        code(&client, &format!("{insert} ('c2', 'two', 'BTCUSDT', 'BUY', 1)")).await,
-        "22P02"
-    );
-    assert_eq!(
-        code(&client, "UPDATE order_intents SET qty = -qty").await,
-        "23514"
-    );
-    assert_eq!(
-        rows(
-            &client,
-            "SELECT client_order_id, qty, status, meta FROM order_intents"
-        )
-        .await,
+        rows(&client, "SELECT client_order_id, qty, status, meta FROM order_intents").await,
         ["c1|0.50000000|NEW|{}"]
     );
 }
@@ -157,87 +114,43 @@ async fn constraints_fail_as_in_postgresql() {
 #[tokio::test(flavor = "multi_thread")]
 async fn conflicts_are_ignored_or_merged() {
     let (_ledger, client) = Ledger::with_table().await;
-    client
-        .batch_execute("INSERT INTO t VALUES (1, 'a')")
-        .await
-        .unwrap();
+    client.batch_execute("INSERT INTO t VALUES (1, 'a')").await.unwrap();
     assert_eq!(
-        client
-            .execute(
-                "INSERT INTO t VALUES (1, 'b'), (2, 'c') ON CONFLICT DO NOTHING",
-                &[]
-            )
-            .await
-            .unwrap(),
+        client.execute("INSERT INTO t VALUES (1, 'b'), (2, 'c') ON CONFLICT DO NOTHING", &[]).await.unwrap(),
         1
     );
     let upsert = "INSERT INTO t VALUES (1, 'new'), (3, 'd')
         ON CONFLICT (id) DO UPDATE SET note = t.note || '+' || excluded.note WHERE t.note <> 'closed' RETURNING id, note";
     assert_eq!(rows(&client, upsert).await, ["1|a+new", "3|d"]);
-    client
-        .batch_execute("UPDATE t SET note = 'closed' WHERE id = 1")
-        .await
-        .unwrap();
+    client.batch_execute("UPDATE t SET note = 'closed' WHERE id = 1").await.unwrap();
+    assert_eq!(rows(&client, &upsert.replace(", (3, 'd')", "")).await, Vec::<String>::new());
     assert_eq!(
-        rows(&client, &upsert.replace(", (3, 'd')", "")).await,
-        Vec::<String>::new()
-    );
-    assert_eq!(
-        code(
-            &client,
-            "INSERT INTO t VALUES (9, 'x'), (9, 'y') ON CONFLICT (id) DO UPDATE SET note = 'z'"
-        )
-        .await,
+        code(&client, "INSERT INTO t VALUES (9, 'x'), (9, 'y') ON CONFLICT (id) DO UPDATE SET note = 'z'")
+            .await,
         "21000"
     );
+    assert_eq!(code(&client, "INSERT INTO t VALUES (1, 'x') ON CONFLICT (note) DO NOTHING").await, "42P10");
     assert_eq!(
-        code(
-            &client,
-            "INSERT INTO t VALUES (1, 'x') ON CONFLICT (note) DO NOTHING"
-        )
-        .await,
-        "42P10"
-    );
-    assert_eq!(
-        code(
-            &client,
-            "INSERT INTO t VALUES (1, 'x') ON CONFLICT (id) DO UPDATE SET note = note"
-        )
-        .await,
+        code(&client, "INSERT INTO t VALUES (1, 'x') ON CONFLICT (id) DO UPDATE SET note = note").await,
         "42702"
     );
-    assert_eq!(
-        rows(&client, "SELECT id FROM t ORDER BY id").await,
-        ["1", "2", "3"]
-    );
+    assert_eq!(rows(&client, "SELECT id FROM t ORDER BY id").await, ["1", "2", "3"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_are_updated_and_deleted_in_place() {
     let (_ledger, client) = Ledger::with_table().await;
-    client
-        .batch_execute("INSERT INTO t VALUES (1, 'a'), (2, 'b'), (3, 'c')")
-        .await
-        .unwrap();
+    client.batch_execute("INSERT INTO t VALUES (1, 'a'), (2, 'b'), (3, 'c')").await.unwrap();
     assert_eq!(
-        rows(
-            &client,
-            "UPDATE t SET id = id + 10, note = upper(note) WHERE id IN (1, 3) RETURNING id, note"
-        )
-        .await,
+        rows(&client, "UPDATE t SET id = id + 10, note = upper(note) WHERE id IN (1, 3) RETURNING id, note")
+            .await,
         ["11|A", "13|C"]
     );
     assert_eq!(code(&client, "UPDATE t SET id = 2").await, "23505");
-    assert_eq!(
-        rows(&client, "DELETE FROM t WHERE note = 'A' RETURNING *").await,
-        ["11|A"]
-    );
+    assert_eq!(rows(&client, "DELETE FROM t WHERE note = 'A' RETURNING *").await, ["11|A"]);
     assert_eq!(rows(&client, "SELECT * FROM t").await, ["2|b", "13|C"]);
     assert_eq!(client.execute("DELETE FROM t", &[]).await.unwrap(), 2);
-    client
-        .batch_execute("INSERT INTO t VALUES (2, 'again')")
-        .await
-        .unwrap();
+    client.batch_execute("INSERT INTO t VALUES (2, 'again')").await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -252,42 +165,15 @@ async fn queries_filter_sort_page_and_aggregate() {
         .await
         .unwrap();
     for (sql, expected) in [
-        (
-            "SELECT trade_id FROM fills WHERE symbol = 'ETH' ORDER BY qty",
-            &["2", "1"][..],
-        ),
-        (
-            "SELECT qty FROM fills WHERE symbol = 'BTC' AND trade_id = 2",
-            &["1.250"],
-        ),
-        (
-            "SELECT qty FROM fills WHERE trade_id = 2 AND 'BTC' = symbol AND qty > 100",
-            &[],
-        ),
-        (
-            "SELECT symbol AS s, fee FROM fills ORDER BY fee DESC, s LIMIT 2",
-            &["BTC|-", "BTC|3"],
-        ),
-        (
-            "SELECT fee FROM fills ORDER BY 1 NULLS FIRST OFFSET 1 LIMIT 2",
-            &["1", "2"],
-        ),
-        (
-            "SELECT count(*), count(fee), sum(qty), min(fee), max(symbol) FROM fills",
-            &["4|3|18.750|1|ETH"],
-        ),
-        (
-            "SELECT count(*), sum(fee), coalesce(sum(qty), 0) FROM fills WHERE symbol = 'XRP'",
-            &["0|-|0"],
-        ),
-        (
-            "SELECT symbol FROM fills WHERE fee IS NULL OR qty BETWEEN 8 AND 10",
-            &["BTC", "ETH"],
-        ),
-        (
-            "SELECT trade_id FROM fills WHERE symbol LIKE 'B%' AND NOT fee = 3",
-            &[],
-        ),
+        ("SELECT trade_id FROM fills WHERE symbol = 'ETH' ORDER BY qty", &["2", "1"][..]),
+        ("SELECT qty FROM fills WHERE symbol = 'BTC' AND trade_id = 2", &["1.250"]),
+        ("SELECT qty FROM fills WHERE trade_id = 2 AND 'BTC' = symbol AND qty > 100", &[]),
+        ("SELECT symbol AS s, fee FROM fills ORDER BY fee DESC, s LIMIT 2", &["BTC|-", "BTC|3"]),
+        ("SELECT fee FROM fills ORDER BY 1 NULLS FIRST OFFSET 1 LIMIT 2", &["1", "2"]),
+        ("SELECT count(*), count(fee), sum(qty), min(fee), max(symbol) FROM fills", &["4|3|18.750|1|ETH"]),
+        ("SELECT count(*), sum(fee), coalesce(sum(qty), 0) FROM fills WHERE symbol = 'XRP'", &["0|-|0"]),
+        ("SELECT symbol FROM fills WHERE fee IS NULL OR qty BETWEEN 8 AND 10", &["BTC", "ETH"]),
+        ("SELECT trade_id FROM fills WHERE symbol LIKE 'B%' AND NOT fee = 3", &[]),
         ("SELECT 1", &["1"]),
         (
             "SELECT 7 / 2, 7 % 2, 7 / 2.0, -7 / 2, 1.10 * 2, 'a' || 1, NULL + 1",
@@ -348,20 +234,14 @@ async fn what_is_wrong_with_a_statement_has_postgresqls_code() {
         assert_eq!(code(&client, sql).await, expected, "{sql}");
     }
     assert_eq!(rows(&client, "SHOW server_version").await, ["16.4"]);
-    assert_eq!(
-        rows(&client, "SET application_name = 'desk'; SHOW application_name").await,
-        ["desk"]
-    );
+    assert_eq!(rows(&client, "SET application_name = 'desk'; SHOW application_name").await, ["desk"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn columns_are_named_and_typed_as_in_postgresql() {
     let ledger = Ledger::start().await;
     let client = ledger.client().await;
-    client
-        .batch_execute("CREATE TABLE n (a INT, s VARCHAR(5))")
-        .await
-        .unwrap();
+    client.batch_execute("CREATE TABLE n (a INT, s VARCHAR(5))").await.unwrap();
     for (sql, name, ty) in [
         ("SELECT true", "?column?", Type::BOOL),
         ("SELECT true::text", "text", Type::TEXT),

@@ -37,11 +37,7 @@ fn a_new_file_needs_its_own_sync_and_that_of_its_directory() {
             volume.sync_dir("").expect("the root exists");
         }
         lose_power(&mut volume, Survival::None);
-        assert_eq!(
-            content(&volume, "a"),
-            left,
-            "file synced: {sync_file}, directory synced: {sync_dir}"
-        );
+        assert_eq!(content(&volume, "a"), left, "file synced: {sync_file}, directory synced: {sync_dir}");
     }
 }
 
@@ -94,11 +90,7 @@ fn turmoil_fs_loses_a_file_created_anew() {
     write(b"fresh");
     peer::sync_dir("/").expect("turmoil-fs syncs");
     fs.crash();
-    assert_ne!(
-        peer::read("/a").unwrap_or_default(),
-        b"fresh",
-        "fixed upstream: reconsider building on it"
-    );
+    assert_ne!(peer::read("/a").unwrap_or_default(), b"fresh", "fixed upstream: reconsider building on it");
 }
 
 #[test]
@@ -108,11 +100,7 @@ fn after_a_failed_fsync_the_data_can_be_read_but_never_becomes_durable() {
     volume.sync_dir("").expect("the root exists");
     volume.write(inode, b"record", 0);
     assert!(volume.drop_dirty(inode));
-    assert_eq!(
-        volume.sync(inode),
-        0,
-        "the retry that every caller is tempted to make"
-    );
+    assert_eq!(volume.sync(inode), 0, "the retry that every caller is tempted to make");
     assert_eq!(content(&volume, "wal").as_deref(), Some(&b"record"[..]));
     lose_power(&mut volume, Survival::All);
     assert_eq!(content(&volume, "wal").as_deref(), Some(&b""[..]));

@@ -126,11 +126,7 @@ pub async fn ask<F: Future<Output = ()>>(
 /// What was done instead, in words.
 pub fn check(world: &World, tally: &Tally) -> Result<(), String> {
     if tally.connected() != world.clients() {
-        return Err(format!(
-            "{} of {} clients connected",
-            tally.connected(),
-            world.clients()
-        ));
+        return Err(format!("{} of {} clients connected", tally.connected(), world.clients()));
     }
     let wanted = world.clients() * world.rate * world.length.as_secs();
     if tally.echoes().abs_diff(wanted) as f64 > wanted as f64 * TOLERANCE {

@@ -29,24 +29,14 @@ pub(super) fn create_table(create: &CreateTable) -> Result<Plan> {
         (create.query.is_some(), "CREATE TABLE AS"),
         (create.like.is_some(), "LIKE"),
         (create.inherits.is_some(), "INHERITS"),
-        (
-            create.partition_by.is_some() || create.partition_of.is_some(),
-            "partitioning",
-        ),
+        (create.partition_by.is_some() || create.partition_of.is_some(), "partitioning"),
         (create.on_commit.is_some(), "ON COMMIT"),
         (create.columns.is_empty(), "a table without columns"),
     ])?;
-    let bare = CreateTable {
-        if_not_exists: false,
-        ..create.clone()
-    };
+    let bare = CreateTable { if_not_exists: false, ..create.clone() };
     let sql = Statement::CreateTable(bare).to_string();
     schema_from_sql(&sql)?;
-    Ok(Plan::CreateTable {
-        name: object_name(&create.name)?,
-        if_not_exists: create.if_not_exists,
-        sql,
-    })
+    Ok(Plan::CreateTable { name: object_name(&create.name)?, if_not_exists: create.if_not_exists, sql })
 }
 
 /// The schema that a canonical `CREATE TABLE` describes.
@@ -144,13 +134,7 @@ impl Builder {
                 plain_key(characteristics.is_some(), include)?;
                 self.key(name.as_ref(), &column_names(columns)?, true)
             }
-            TableConstraint::Unique(UniqueConstraint {
-                name,
-                columns,
-                include,
-                characteristics,
-                ..
-            }) => {
+            TableConstraint::Unique(UniqueConstraint { name, columns, include, characteristics, .. }) => {
                 plain_key(characteristics.is_some(), include)?;
                 self.key(name.as_ref(), &column_names(columns)?, false)
             }
@@ -179,21 +163,15 @@ impl Builder {
             })
             .collect::<Result<Vec<_>>>()?;
         let given = name.map(fold);
-        let generated = if primary {
-            format!("{table}_pkey")
-        } else {
-            format!("{table}_{}_key", columns.join("_"))
-        };
+        let generated =
+            if primary { format!("{table}_pkey") } else { format!("{table}_{}_key", columns.join("_")) };
         let name = self.constraint_name(given, generated)?;
         if primary {
             for position in &positions {
                 self.schema.columns[*position].not_null = true;
             }
         }
-        let unique = Unique {
-            name,
-            columns: positions,
-        };
+        let unique = Unique { name, columns: positions };
         if primary {
             self.schema.uniques.insert(0, unique);
         } else {
@@ -204,11 +182,7 @@ impl Builder {
 
     fn check(&mut self, name: Option<&Ident>, constraint: &CheckConstraint) -> Result<()> {
         let table = self.schema.name.clone();
-        let names = Names {
-            schema: Some(&self.schema),
-            qualifier: &table,
-            excluded: false,
-        };
+        let names = Names { schema: Some(&self.schema), qualifier: &table, excluded: false };
         let condition = Binder::new(&[])?.condition(&constraint.expr, &names, "CHECK")?;
         let mut used = Vec::new();
         condition.visit(&mut |expr| {
@@ -236,32 +210,23 @@ impl Builder {
         match given {
             Some(name) if taken(&name) => Err(SqlError::new(
                 state::DUPLICATE_OBJECT,
-                format!(
-                    "constraint \"{name}\" for relation \"{}\" already exists",
-                    self.schema.name
-                ),
+                format!("constraint \"{name}\" for relation \"{}\" already exists", self.schema.name),
             )),
             Some(name) => Ok(name),
             None if !taken(&generated) => Ok(generated),
-            None => Ok((1..)
-                .map(|n| format!("{generated}{n}"))
-                .find(|name| !taken(name))
-                .unwrap_or(generated)),
+            None => {
+                Ok((1..).map(|n| format!("{generated}{n}")).find(|name| !taken(name)).unwrap_or(generated))
+            }
         }
     }
 
     fn index(&self, column: &str) -> Result<usize> {
-        self.schema
-            .column(column)
-            .ok_or_else(|| SqlError::no_column(column))
+        self.schema.column(column).ok_or_else(|| SqlError::no_column(column))
     }
 }
 
 fn plain_key(deferrable: bool, include: &[Ident]) -> Result<()> {
-    refuse(&[
-        (deferrable, "a deferrable constraint"),
-        (!include.is_empty(), "INCLUDE"),
-    ])
+    refuse(&[(deferrable, "a deferrable constraint"), (!include.is_empty(), "INCLUDE")])
 }
 
 fn column_names(columns: &[IndexColumn]) -> Result<Vec<String>> {

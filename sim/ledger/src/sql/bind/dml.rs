@@ -31,10 +31,7 @@ pub(super) fn insert(insert: &InsertAst, binder: &mut Binder, catalog: &Catalog<
     let table_name = object_name(name)?;
     let table = catalog.find(&table_name)?;
     let schema = catalog.schema(table);
-    let qualifier = insert
-        .table_alias
-        .as_ref()
-        .map_or(table_name, |alias| fold(&alias.alias));
+    let qualifier = insert.table_alias.as_ref().map_or(table_name, |alias| fold(&alias.alias));
     let targets = if insert.columns.is_empty() {
         (0..schema.columns.len()).collect()
     } else {
@@ -47,10 +44,7 @@ pub(super) fn insert(insert: &InsertAst, binder: &mut Binder, catalog: &Catalog<
                 query.order_by.is_some() || query.limit_clause.is_some() || query.with.is_some(),
                 "this form of VALUES",
             )])?;
-            list.rows
-                .iter()
-                .map(|row| values(row, &targets, binder, schema))
-                .collect::<Result<_>>()?
+            list.rows.iter().map(|row| values(row, &targets, binder, schema)).collect::<Result<_>>()?
         }
         Some(_) => return Err(SqlError::unsupported("INSERT ... SELECT")),
     };
@@ -59,30 +53,16 @@ pub(super) fn insert(insert: &InsertAst, binder: &mut Binder, catalog: &Catalog<
         Some(OnInsert::OnConflict(conflict)) => Some(on_conflict(conflict, binder, schema, &qualifier)?),
         Some(_) => return Err(SqlError::unsupported("ON DUPLICATE KEY")),
     };
-    let names = Names {
-        schema: Some(schema),
-        qualifier: &qualifier,
-        excluded: false,
-    };
+    let names = Names { schema: Some(schema), qualifier: &qualifier, excluded: false };
     let (returning, columns) = returning(insert.returning.as_deref(), binder, &names)?;
-    Ok((
-        Plan::Insert(Insert {
-            table,
-            rows,
-            on_conflict,
-            returning,
-        }),
-        columns,
-    ))
+    Ok((Plan::Insert(Insert { table, rows, on_conflict, returning }), columns))
 }
 
 fn target_columns(insert: &InsertAst, schema: &Schema) -> Result<Vec<usize>> {
     let mut targets = Vec::with_capacity(insert.columns.len());
     for name in &insert.columns {
         let name = object_name(name)?;
-        let index = schema
-            .column(&name)
-            .ok_or_else(|| unknown_column(&name, schema))?;
+        let index = schema.column(&name).ok_or_else(|| unknown_column(&name, schema))?;
         if targets.contains(&index) {
             return Err(SqlError::new(
                 state::DUPLICATE_COLUMN,
@@ -109,15 +89,11 @@ fn values(
     schema: &Schema,
 ) -> Result<Vec<Expr>> {
     if row.len() > targets.len() {
-        return Err(SqlError::syntax(
-            "INSERT has more expressions than target columns",
-        ));
+        return Err(SqlError::syntax("INSERT has more expressions than target columns"));
     }
     // Without a column list, columns at the end may be left to their defaults.
     if row.len() < targets.len() && targets.len() != schema.columns.len() {
-        return Err(SqlError::syntax(
-            "INSERT has more target columns than expressions",
-        ));
+        return Err(SqlError::syntax("INSERT has more target columns than expressions"));
     }
     let mut exprs: Vec<Expr> = schema
         .columns
@@ -136,11 +112,7 @@ fn on_conflict(
     schema: &Schema,
     qualifier: &str,
 ) -> Result<OnConflict> {
-    let index = conflict
-        .conflict_target
-        .as_ref()
-        .map(|target| arbiter(target, schema))
-        .transpose()?;
+    let index = conflict.conflict_target.as_ref().map(|target| arbiter(target, schema)).transpose()?;
     let action = match &conflict.action {
         OnConflictAction::DoNothing => ConflictAction::Nothing,
         OnConflictAction::DoUpdate(_) if index.is_none() => {
@@ -150,11 +122,7 @@ fn on_conflict(
             .hint("For example, ON CONFLICT (column_name)."));
         }
         OnConflictAction::DoUpdate(update) => {
-            let names = Names {
-                schema: Some(schema),
-                qualifier,
-                excluded: true,
-            };
+            let names = Names { schema: Some(schema), qualifier, excluded: true };
             let assignments = assignments(&update.assignments, binder, &names, schema)?;
             let filter = update
                 .selection
@@ -196,19 +164,12 @@ fn arbiter(target: &ConflictTarget, schema: &Schema) -> Result<usize> {
         }
         ConflictTarget::OnConstraint(name) => {
             let name = object_name(name)?;
-            schema
-                .uniques
-                .iter()
-                .position(|unique| unique.name == name)
-                .ok_or_else(|| {
-                    SqlError::new(
-                        state::UNDEFINED_OBJECT,
-                        format!(
-                            "constraint \"{name}\" for table \"{}\" does not exist",
-                            schema.name
-                        ),
-                    )
-                })
+            schema.uniques.iter().position(|unique| unique.name == name).ok_or_else(|| {
+                SqlError::new(
+                    state::UNDEFINED_OBJECT,
+                    format!("constraint \"{name}\" for table \"{}\" does not exist", schema.name),
+                )
+            })
         }
     }
 }
@@ -225,13 +186,9 @@ fn assignments(
             return Err(SqlError::unsupported("an assignment to several columns"));
         };
         let name = object_name(name)?;
-        let column = schema
-            .column(&name)
-            .ok_or_else(|| unknown_column(&name, schema))?;
+        let column = schema.column(&name).ok_or_else(|| unknown_column(&name, schema))?;
         if assignments.iter().any(|(assigned, _)| *assigned == column) {
-            return Err(SqlError::syntax(format!(
-                "multiple assignments to same column \"{name}\""
-            )));
+            return Err(SqlError::syntax(format!("multiple assignments to same column \"{name}\"")));
         }
         assignments.push((column, binder.assigned(value, names, schema, column)?));
     }
@@ -255,47 +212,23 @@ fn returning(
 pub(super) fn update(update: &UpdateAst, binder: &mut Binder, catalog: &Catalog<'_>) -> Result<Bound> {
     refuse(&[
         (update.from.is_some(), "UPDATE ... FROM"),
-        (
-            update.or.is_some() || update.output.is_some(),
-            "this form of UPDATE",
-        ),
-        (
-            !update.order_by.is_empty() || update.limit.is_some(),
-            "ORDER BY and LIMIT in UPDATE",
-        ),
+        (update.or.is_some() || update.output.is_some(), "this form of UPDATE"),
+        (!update.order_by.is_empty() || update.limit.is_some(), "ORDER BY and LIMIT in UPDATE"),
     ])?;
     let (table, qualifier) = single_table(&update.table, catalog)?;
     let schema = catalog.schema(table);
-    let names = Names {
-        schema: Some(schema),
-        qualifier: &qualifier,
-        excluded: false,
-    };
+    let names = Names { schema: Some(schema), qualifier: &qualifier, excluded: false };
     let assignments = assignments(&update.assignments, binder, &names, schema)?;
     let source = source(update.selection.as_ref(), binder, &names, Some(schema))?;
     let (returning, columns) = returning(update.returning.as_deref(), binder, &names)?;
-    Ok((
-        Plan::Update(Update {
-            table,
-            source,
-            assignments,
-            returning,
-        }),
-        columns,
-    ))
+    Ok((Plan::Update(Update { table, source, assignments, returning }), columns))
 }
 
 pub(super) fn delete(delete: &DeleteAst, binder: &mut Binder, catalog: &Catalog<'_>) -> Result<Bound> {
     refuse(&[
         (delete.using.is_some(), "DELETE ... USING"),
-        (
-            !delete.tables.is_empty() || delete.output.is_some(),
-            "this form of DELETE",
-        ),
-        (
-            !delete.order_by.is_empty() || delete.limit.is_some(),
-            "ORDER BY and LIMIT in DELETE",
-        ),
+        (!delete.tables.is_empty() || delete.output.is_some(), "this form of DELETE"),
+        (!delete.order_by.is_empty() || delete.limit.is_some(), "ORDER BY and LIMIT in DELETE"),
     ])?;
     let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
     let [from] = from.as_slice() else {
@@ -303,19 +236,8 @@ pub(super) fn delete(delete: &DeleteAst, binder: &mut Binder, catalog: &Catalog<
     };
     let (table, qualifier) = single_table(from, catalog)?;
     let schema = catalog.schema(table);
-    let names = Names {
-        schema: Some(schema),
-        qualifier: &qualifier,
-        excluded: false,
-    };
+    let names = Names { schema: Some(schema), qualifier: &qualifier, excluded: false };
     let source = source(delete.selection.as_ref(), binder, &names, Some(schema))?;
     let (returning, columns) = returning(delete.returning.as_deref(), binder, &names)?;
-    Ok((
-        Plan::Delete(Delete {
-            table,
-            source,
-            returning,
-        }),
-        columns,
-    ))
+    Ok((Plan::Delete(Delete { table, source, returning }), columns))
 }

@@ -28,11 +28,7 @@ pub(super) struct Typed {
 }
 
 pub(super) fn typed(expr: Expr, ty: Type) -> Typed {
-    Typed {
-        expr,
-        ty,
-        modifier: Modifier::None,
-    }
+    Typed { expr, ty, modifier: Modifier::None }
 }
 
 /// The state of binding one statement.
@@ -75,10 +71,7 @@ impl Binder {
     }
 
     pub(super) fn into_params(self) -> Vec<Type> {
-        self.params
-            .into_iter()
-            .map(|ty| if ty == Type::Unknown { Type::Text } else { ty })
-            .collect()
+        self.params.into_iter().map(|ty| if ty == Type::Unknown { Type::Text } else { ty }).collect()
     }
 
     /// The aggregates met so far, once no plain column stands beside them.
@@ -139,10 +132,7 @@ impl Binder {
         if cast::allowed(bound.ty, ty).is_none_or(|context| context > Context::Assignment) {
             return Err(SqlError::new(
                 state::DATATYPE_MISMATCH,
-                format!(
-                    "column \"{}\" is of type {ty} but expression is of type {}",
-                    target.name, bound.ty
-                ),
+                format!("column \"{}\" is of type {ty} but expression is of type {}", target.name, bound.ty),
             )
             .hint("You will need to rewrite or cast the expression."));
         }
@@ -154,11 +144,7 @@ impl Binder {
 
     /// Gives a literal or parameter that nothing else decided the type text.
     pub(super) fn settle(&mut self, bound: Typed) -> Result<Typed> {
-        if bound.ty == Type::Unknown {
-            self.coerce(bound, Type::Text)
-        } else {
-            Ok(bound)
-        }
+        if bound.ty == Type::Unknown { self.coerce(bound, Type::Text) } else { Ok(bound) }
     }
 
     /// Converts implicitly.
@@ -194,29 +180,16 @@ impl Binder {
         let expr = match bound.expr {
             Expr::Const(value) => Expr::Const(cast::convert(value, from, to, modifier, context)?),
             expr if modifier == Modifier::None && same_form(from, to) => expr,
-            expr => Expr::Cast {
-                expr: Box::new(expr),
-                from,
-                to,
-                modifier,
-                context,
-            },
+            expr => Expr::Cast { expr: Box::new(expr), from, to, modifier, context },
         };
-        Ok(Typed {
-            expr,
-            ty: to,
-            modifier,
-        })
+        Ok(Typed { expr, ty: to, modifier })
     }
 
     /// Binds any expression.
     pub(super) fn expr(&mut self, ast: &Ast, names: &Names<'_>) -> Result<Typed> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
-            return Err(SqlError::new(
-                state::STATEMENT_TOO_COMPLEX,
-                "stack depth limit exceeded",
-            ));
+            return Err(SqlError::new(state::STATEMENT_TOO_COMPLEX, "stack depth limit exceeded"));
         }
         let bound = self.expr_at_depth(ast, names);
         self.depth -= 1;
@@ -232,9 +205,7 @@ impl Binder {
                 _ => return Err(SqlError::unsupported(format!("the qualified name {ast}"))),
             },
             Ast::Value(value) => self.literal(&value.value)?,
-            Ast::Cast {
-                expr, data_type: ty, ..
-            } => {
+            Ast::Cast { expr, data_type: ty, .. } => {
                 let (ty, modifier) = data_type(ty)?;
                 let bound = self.expr(expr, names)?;
                 if cast::allowed(bound.ty, ty).is_none() {
@@ -258,44 +229,21 @@ impl Binder {
             Ast::UnaryOp { op, expr } => self.unary(*op, expr, names)?,
             Ast::BinaryOp { left, op, right } => self.binary(left, op, right, names)?,
             Ast::InList { expr, list, negated } => self.in_list(expr, list, *negated, names)?,
-            Ast::Between {
-                expr,
-                negated,
-                low,
-                high,
-            } => {
+            Ast::Between { expr, negated, low, high } => {
                 let low = self.comparison(Comparison::GreaterOrEqual, ">=", expr, low, names)?;
                 let high = self.comparison(Comparison::LessOrEqual, "<=", expr, high, names)?;
                 let within = Expr::And(Box::new(low), Box::new(high));
-                typed(
-                    if *negated {
-                        Expr::Not(Box::new(within))
-                    } else {
-                        within
-                    },
-                    Type::Bool,
-                )
+                typed(if *negated { Expr::Not(Box::new(within)) } else { within }, Type::Bool)
             }
-            Ast::Like {
-                negated,
-                any: false,
-                expr,
-                pattern,
-                escape_char: None,
-            } => self.like(expr, pattern, false, *negated, names)?,
-            Ast::ILike {
-                negated,
-                any: false,
-                expr,
-                pattern,
-                escape_char: None,
-            } => self.like(expr, pattern, true, *negated, names)?,
-            Ast::Case {
-                operand,
-                conditions,
-                else_result,
-                ..
-            } => self.case(operand.as_deref(), conditions, else_result.as_deref(), names)?,
+            Ast::Like { negated, any: false, expr, pattern, escape_char: None } => {
+                self.like(expr, pattern, false, *negated, names)?
+            }
+            Ast::ILike { negated, any: false, expr, pattern, escape_char: None } => {
+                self.like(expr, pattern, true, *negated, names)?
+            }
+            Ast::Case { operand, conditions, else_result, .. } => {
+                self.case(operand.as_deref(), conditions, else_result.as_deref(), names)?
+            }
             Ast::Function(function) => self.function(function, names)?,
             Ast::TypedString(string) => {
                 let (ty, modifier) = data_type(&string.data_type)?;
@@ -307,10 +255,7 @@ impl Binder {
             }
             Ast::AnyOp { .. } | Ast::AllOp { .. } => return Err(SqlError::unsupported("ANY and ALL")),
             other => {
-                return Err(SqlError::unsupported(format!(
-                    "the expression {}",
-                    excerpt(&other.to_string())
-                )));
+                return Err(SqlError::unsupported(format!("the expression {}", excerpt(&other.to_string()))));
             }
         })
     }
@@ -330,10 +275,9 @@ impl Binder {
             return Err(missing_from(qualifier));
         }
         let index = schema.column(name).ok_or_else(|| match qualifier {
-            Some(qualifier) => SqlError::new(
-                state::UNDEFINED_COLUMN,
-                format!("column {qualifier}.{name} does not exist"),
-            ),
+            Some(qualifier) => {
+                SqlError::new(state::UNDEFINED_COLUMN, format!("column {qualifier}.{name} does not exist"))
+            }
             None => SqlError::no_column(name),
         })?;
         if names.excluded && qualifier.is_none() {
@@ -345,11 +289,7 @@ impl Binder {
         self.note_column(names, index);
         let column = &schema.columns[index];
         Ok(Typed {
-            expr: if excluded {
-                Expr::Excluded(index)
-            } else {
-                Expr::Column(index)
-            },
+            expr: if excluded { Expr::Excluded(index) } else { Expr::Column(index) },
             ty: column.ty,
             modifier: column.modifier,
         })
@@ -370,10 +310,7 @@ impl Binder {
             Literal::Number(digits, _) => number(digits)?,
             Literal::Placeholder(placeholder) => self.param(placeholder)?,
             other => {
-                return Err(SqlError::unsupported(format!(
-                    "the literal {}",
-                    excerpt(&other.to_string())
-                )));
+                return Err(SqlError::unsupported(format!("the literal {}", excerpt(&other.to_string()))));
             }
         })
     }
@@ -405,25 +342,15 @@ fn same_form(from: Type, to: Type) -> bool {
 pub(super) fn number(digits: &str) -> Result<Typed> {
     Ok(match digits.parse::<i64>() {
         Ok(value) => {
-            let ty = if i32::try_from(value).is_ok() {
-                Type::Int4
-            } else {
-                Type::Int8
-            };
+            let ty = if i32::try_from(value).is_ok() { Type::Int4 } else { Type::Int8 };
             typed(Expr::Const(Value::Int(value)), ty)
         }
-        Err(_) => typed(
-            Expr::Const(Value::Numeric(numeric::parse(digits)?)),
-            Type::Numeric,
-        ),
+        Err(_) => typed(Expr::Const(Value::Numeric(numeric::parse(digits)?)), Type::Numeric),
     })
 }
 
 fn missing_from(qualifier: &str) -> Box<SqlError> {
-    SqlError::new(
-        state::UNDEFINED_TABLE,
-        format!("missing FROM-clause entry for table \"{qualifier}\""),
-    )
+    SqlError::new(state::UNDEFINED_TABLE, format!("missing FROM-clause entry for table \"{qualifier}\""))
 }
 
 /// The beginning of a text, for messages.

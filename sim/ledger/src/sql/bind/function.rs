@@ -23,10 +23,7 @@ impl Binder {
             (function.filter.is_some(), "FILTER"),
             (!function.within_group.is_empty(), "WITHIN GROUP"),
             (function.null_treatment.is_some(), "IGNORE NULLS"),
-            (
-                !matches!(function.parameters, FunctionArguments::None),
-                "a parametric function",
-            ),
+            (!matches!(function.parameters, FunctionArguments::None), "a parametric function"),
         ])?;
         let list: &[FunctionArg] = match &function.args {
             FunctionArguments::None => &[],
@@ -53,10 +50,7 @@ impl Binder {
             ));
         }
         if aggregate && self.inside_aggregate {
-            return Err(SqlError::new(
-                state::GROUPING_ERROR,
-                "aggregate function calls cannot be nested",
-            ));
+            return Err(SqlError::new(state::GROUPING_ERROR, "aggregate function calls cannot be nested"));
         }
         let mut args = Vec::with_capacity(list.len());
         self.inside_aggregate |= aggregate;
@@ -77,41 +71,26 @@ impl Binder {
     fn aggregate(&mut self, name: &str, mut args: Vec<Typed>) -> Result<Typed> {
         let argument = args.pop();
         let (function, argument, ty) = match (name, argument) {
-            ("count", argument) if args.is_empty() => (
-                AggregateFunction::Count,
-                argument.map(|bound| bound.expr),
-                Type::Int8,
-            ),
+            ("count", argument) if args.is_empty() => {
+                (AggregateFunction::Count, argument.map(|bound| bound.expr), Type::Int8)
+            }
             ("sum", Some(bound)) if bound.ty == Type::Int4 => {
                 (AggregateFunction::SumInt4, Some(bound.expr), Type::Int8)
             }
-            ("sum", Some(bound)) if bound.ty.is_number() => (
-                AggregateFunction::Sum,
-                Some(self.coerce(bound, Type::Numeric)?.expr),
-                Type::Numeric,
-            ),
+            ("sum", Some(bound)) if bound.ty.is_number() => {
+                (AggregateFunction::Sum, Some(self.coerce(bound, Type::Numeric)?.expr), Type::Numeric)
+            }
             ("max" | "min", Some(bound)) if !matches!(bound.ty, Type::Bool | Type::Bytea | Type::Jsonb) => {
                 // There is no max(character varying): it is the text one that applies.
-                let ty = if bound.ty.is_string() {
-                    Type::Text
-                } else {
-                    bound.ty
-                };
+                let ty = if bound.ty.is_string() { Type::Text } else { bound.ty };
                 let bound = self.coerce(bound, ty)?;
                 let bound = self.settle(bound)?;
-                let function = if name == "max" {
-                    AggregateFunction::Max
-                } else {
-                    AggregateFunction::Min
-                };
+                let function = if name == "max" { AggregateFunction::Max } else { AggregateFunction::Min };
                 (function, Some(bound.expr), bound.ty)
             }
             (_, argument) => {
-                let types: Vec<String> = args
-                    .iter()
-                    .chain(&argument)
-                    .map(|bound| bound.ty.to_string())
-                    .collect();
+                let types: Vec<String> =
+                    args.iter().chain(&argument).map(|bound| bound.ty.to_string()).collect();
                 return Err(no_function(name, &types.join(", ")));
             }
         };
@@ -139,13 +118,7 @@ impl Binder {
             }
             "abs" if single && args[0].ty.is_number() => {
                 let bound = args.remove(0);
-                typed(
-                    Expr::Call {
-                        function: Function::Abs(bound.ty),
-                        args: vec![bound.expr],
-                    },
-                    bound.ty,
-                )
+                typed(Expr::Call { function: Function::Abs(bound.ty), args: vec![bound.expr] }, bound.ty)
             }
             "length" | "lower" | "upper"
                 if single && (args[0].ty.is_string() || args[0].ty == Type::Unknown) =>
@@ -156,13 +129,7 @@ impl Binder {
                     "lower" => (Function::Lower, Type::Text),
                     _ => (Function::Upper, Type::Text),
                 };
-                typed(
-                    Expr::Call {
-                        function,
-                        args: vec![bound.expr],
-                    },
-                    ty,
-                )
+                typed(Expr::Call { function, args: vec![bound.expr] }, ty)
             }
             _ => return Err(no_function(name, &types.join(", "))),
         })
@@ -170,9 +137,7 @@ impl Binder {
 }
 
 fn no_function(name: &str, types: &str) -> Box<SqlError> {
-    SqlError::new(
-        state::UNDEFINED_FUNCTION,
-        format!("function {name}({types}) does not exist"),
+    SqlError::new(state::UNDEFINED_FUNCTION, format!("function {name}({types}) does not exist")).hint(
+        "No function matches the given name and argument types. You might need to add explicit type casts.",
     )
-    .hint("No function matches the given name and argument types. You might need to add explicit type casts.")
 }

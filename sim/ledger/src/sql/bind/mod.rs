@@ -50,11 +50,7 @@ type Bound = (Plan, Vec<Output>);
 
 /// A name as PostgreSQL folds it: lower case unless quoted.
 fn fold(ident: &Ident) -> String {
-    if ident.quote_style.is_some() {
-        ident.value.clone()
-    } else {
-        ident.value.to_lowercase()
-    }
+    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
 }
 
 /// The name of a table, function or setting: `name` or `public.name`.
@@ -118,9 +114,7 @@ fn source(
     names: &Names<'_>,
     schema: Option<&Schema>,
 ) -> Result<Source> {
-    let filter = condition
-        .map(|condition| binder.condition(condition, names, "WHERE"))
-        .transpose()?;
+    let filter = condition.map(|condition| binder.condition(condition, names, "WHERE")).transpose()?;
     let access = match (schema, &filter) {
         (Some(schema), Some(filter)) => access(schema, filter),
         _ => Access::Scan,
@@ -136,11 +130,7 @@ fn access(schema: &Schema, filter: &Expr) -> Access {
         match conjunct {
             Expr::And(left, right) => conjuncts.extend([left.as_ref(), right.as_ref()]),
             // A bare column means that the comparison takes place in the column's own type.
-            Expr::Compare {
-                op: Comparison::Equal,
-                left,
-                right,
-            } => match (left.as_ref(), right.as_ref()) {
+            Expr::Compare { op: Comparison::Equal, left, right } => match (left.as_ref(), right.as_ref()) {
                 (Expr::Column(column), value) | (value, Expr::Column(column)) if value.is_constant() => {
                     given[*column] = Some(value);
                 }
@@ -154,11 +144,8 @@ fn access(schema: &Schema, filter: &Expr) -> Access {
         .iter()
         .enumerate()
         .find_map(|(index, unique)| {
-            let key = unique
-                .columns
-                .iter()
-                .map(|column| given[*column].cloned())
-                .collect::<Option<Vec<_>>>()?;
+            let key =
+                unique.columns.iter().map(|column| given[*column].cloned()).collect::<Option<Vec<_>>>()?;
             Some(Access::Key { index, key })
         })
         .unwrap_or(Access::Scan)
@@ -195,11 +182,7 @@ fn projection(
         let typed = binder.expr(expr, names)?;
         let modifier = typed.modifier;
         let typed = binder.settle(typed)?;
-        outputs.push(Output {
-            name,
-            ty: typed.ty,
-            modifier,
-        });
+        outputs.push(Output { name, ty: typed.ty, modifier });
         exprs.push(typed.expr);
     }
     Ok((exprs, outputs))
@@ -226,12 +209,9 @@ fn strong_name(expr: &sqlparser::ast::Expr) -> Option<String> {
         Ast::Identifier(ident) => Some(fold(ident)),
         Ast::CompoundIdentifier(parts) => parts.last().map(fold),
         Ast::Function(function) => object_name(&function.name).ok(),
-        Ast::Nested(inner)
-        | Ast::Cast { expr: inner, .. }
-        | Ast::Case {
-            else_result: Some(inner),
-            ..
-        } => strong_name(inner),
+        Ast::Nested(inner) | Ast::Cast { expr: inner, .. } | Ast::Case { else_result: Some(inner), .. } => {
+            strong_name(inner)
+        }
         _ => None,
     }
 }

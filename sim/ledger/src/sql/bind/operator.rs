@@ -29,40 +29,22 @@ impl Binder {
         names: &Names<'_>,
     ) -> Result<Typed> {
         let (left, right, _) = self.unified(left, "=", right, names)?;
-        Ok(typed(
-            Expr::Distinct {
-                left: Box::new(left),
-                right: Box::new(right),
-                negated,
-            },
-            Type::Bool,
-        ))
+        Ok(typed(Expr::Distinct { left: Box::new(left), right: Box::new(right), negated }, Type::Bool))
     }
 
     pub(super) fn unary(&mut self, op: UnaryOperator, ast: &Ast, names: &Names<'_>) -> Result<Typed> {
         let bound = self.expr(ast, names)?;
         match op {
-            UnaryOperator::Not => Ok(typed(
-                Expr::Not(Box::new(self.coerce(bound, Type::Bool)?.expr)),
-                Type::Bool,
-            )),
+            UnaryOperator::Not => {
+                Ok(typed(Expr::Not(Box::new(self.coerce(bound, Type::Bool)?.expr)), Type::Bool))
+            }
             UnaryOperator::Plus if bound.ty.is_number() => Ok(bound),
             UnaryOperator::Minus if bound.ty.is_number() => match &bound.expr {
                 Expr::Const(value) => {
                     let digits = text::show(value);
-                    number(
-                        &digits
-                            .strip_prefix('-')
-                            .map_or_else(|| format!("-{digits}"), str::to_owned),
-                    )
+                    number(&digits.strip_prefix('-').map_or_else(|| format!("-{digits}"), str::to_owned))
                 }
-                _ => Ok(typed(
-                    Expr::Negate {
-                        expr: Box::new(bound.expr),
-                        ty: bound.ty,
-                    },
-                    bound.ty,
-                )),
+                _ => Ok(typed(Expr::Negate { expr: Box::new(bound.expr), ty: bound.ty }, bound.ty)),
             },
             UnaryOperator::Minus | UnaryOperator::Plus => Err(no_operator(&format!("{op} {}", bound.ty))),
             other => Err(SqlError::unsupported(format!("the operator {other}"))),
@@ -86,23 +68,14 @@ impl Binder {
             _ => None,
         };
         if let Some(comparison) = comparison {
-            return Ok(typed(
-                self.comparison(comparison, &op.to_string(), left, right, names)?,
-                Type::Bool,
-            ));
+            return Ok(typed(self.comparison(comparison, &op.to_string(), left, right, names)?, Type::Bool));
         }
         let arithmetic = match op {
             BinaryOperator::And | BinaryOperator::Or => {
                 let (left, right) = (self.expr(left, names)?, self.expr(right, names)?);
-                let (left, right) = (
-                    self.coerce(left, Type::Bool)?.expr,
-                    self.coerce(right, Type::Bool)?.expr,
-                );
-                let join = if *op == BinaryOperator::And {
-                    Expr::And
-                } else {
-                    Expr::Or
-                };
+                let (left, right) =
+                    (self.coerce(left, Type::Bool)?.expr, self.coerce(right, Type::Bool)?.expr);
+                let join = if *op == BinaryOperator::And { Expr::And } else { Expr::Or };
                 return Ok(typed(join(Box::new(left), Box::new(right)), Type::Bool));
             }
             BinaryOperator::StringConcat => return self.concat(left, right, names),
@@ -119,15 +92,7 @@ impl Binder {
         if !ty.is_number() {
             return Err(no_operator(&format!("{ty} {op} {ty}")));
         }
-        Ok(typed(
-            Expr::Arithmetic {
-                op: arithmetic,
-                ty,
-                left: Box::new(left),
-                right: Box::new(right),
-            },
-            ty,
-        ))
+        Ok(typed(Expr::Arithmetic { op: arithmetic, ty, left: Box::new(left), right: Box::new(right) }, ty))
     }
 
     pub(super) fn comparison(
@@ -142,11 +107,7 @@ impl Binder {
         if ty == Type::Jsonb && !matches!(op, Comparison::Equal | Comparison::NotEqual) {
             return Err(SqlError::unsupported("the order of jsonb values"));
         }
-        Ok(Expr::Compare {
-            op,
-            left: Box::new(left),
-            right: Box::new(right),
-        })
+        Ok(Expr::Compare { op, left: Box::new(left), right: Box::new(right) })
     }
 
     /// Both sides in the type in which `sign` compares or combines them.
@@ -175,10 +136,7 @@ impl Binder {
             })?;
         }
         let ty = if ty == Type::Unknown { Type::Text } else { ty };
-        let exprs = exprs
-            .into_iter()
-            .map(|bound| Ok(self.coerce(bound, ty)?.expr))
-            .collect::<Result<_>>()?;
+        let exprs = exprs.into_iter().map(|bound| Ok(self.coerce(bound, ty)?.expr)).collect::<Result<_>>()?;
         Ok((exprs, ty))
     }
 
@@ -193,22 +151,12 @@ impl Binder {
         for item in list {
             exprs.push(self.expr(item, names)?);
         }
-        let (first, sample) = (
-            exprs[0].ty,
-            exprs.iter().map(|bound| bound.ty).find(|ty| *ty != exprs[0].ty),
-        );
+        let (first, sample) = (exprs[0].ty, exprs.iter().map(|bound| bound.ty).find(|ty| *ty != exprs[0].ty));
         let (mut exprs, _) = self
             .alike(exprs, "IN")
             .map_err(|_| no_operator(&format!("{first} = {}", sample.unwrap_or(first))))?;
         let expr = Box::new(exprs.remove(0));
-        Ok(typed(
-            Expr::In {
-                expr,
-                list: exprs,
-                negated,
-            },
-            Type::Bool,
-        ))
+        Ok(typed(Expr::In { expr, list: exprs, negated }, Type::Bool))
     }
 
     pub(super) fn like(
@@ -224,12 +172,7 @@ impl Binder {
             return Err(no_operator(&format!("{ty} ~~ {ty}")));
         }
         Ok(typed(
-            Expr::Like {
-                expr: Box::new(expr),
-                pattern: Box::new(pattern),
-                any_case,
-                negated,
-            },
+            Expr::Like { expr: Box::new(expr), pattern: Box::new(pattern), any_case, negated },
             Type::Bool,
         ))
     }
@@ -243,12 +186,8 @@ impl Binder {
         {
             return Err(no_operator(&format!("{} || {}", left.ty, right.ty)));
         }
-        let left = self
-            .cast(left, Type::Text, Modifier::None, Context::Explicit)?
-            .expr;
-        let right = self
-            .cast(right, Type::Text, Modifier::None, Context::Explicit)?
-            .expr;
+        let left = self.cast(left, Type::Text, Modifier::None, Context::Explicit)?.expr;
+        let right = self.cast(right, Type::Text, Modifier::None, Context::Explicit)?.expr;
         Ok(typed(Expr::Concat(Box::new(left), Box::new(right)), Type::Text))
     }
 
@@ -261,14 +200,7 @@ impl Binder {
         }
         let key = self.settle(key)?.expr;
         let ty = if as_text { Type::Text } else { Type::Jsonb };
-        Ok(typed(
-            Expr::JsonGet {
-                document: Box::new(document.expr),
-                key: Box::new(key),
-                as_text,
-            },
-            ty,
-        ))
+        Ok(typed(Expr::JsonGet { document: Box::new(document.expr), key: Box::new(key), as_text }, ty))
     }
 
     pub(super) fn case(
@@ -296,13 +228,7 @@ impl Binder {
         });
         let (mut results, ty) = self.alike(results, "CASE")?;
         let otherwise = results.pop().map(Box::new);
-        Ok(typed(
-            Expr::Case {
-                branches: tests.into_iter().zip(results).collect(),
-                otherwise,
-            },
-            ty,
-        ))
+        Ok(typed(Expr::Case { branches: tests.into_iter().zip(results).collect(), otherwise }, ty))
     }
 }
 
@@ -319,9 +245,7 @@ fn common_type(a: Type, b: Type) -> Option<Type> {
 }
 
 fn no_operator(operator: &str) -> Box<SqlError> {
-    SqlError::new(
-        state::UNDEFINED_FUNCTION,
-        format!("operator does not exist: {operator}"),
+    SqlError::new(state::UNDEFINED_FUNCTION, format!("operator does not exist: {operator}")).hint(
+        "No operator matches the given name and argument types. You might need to add explicit type casts.",
     )
-    .hint("No operator matches the given name and argument types. You might need to add explicit type casts.")
 }

@@ -48,28 +48,13 @@ pub(super) fn select(query: &Query, binder: &mut Binder, catalog: &Catalog<'_>) 
         _ => return Err(SqlError::unsupported("a join")),
     };
     let schema = table.map(|table| catalog.schema(table));
-    let names = Names {
-        schema,
-        qualifier: &qualifier,
-        excluded: false,
-    };
+    let names = Names { schema, qualifier: &qualifier, excluded: false };
     let (exprs, columns) = projection(&select.projection, binder, &names)?;
     let source = source(select.selection.as_ref(), binder, &names, schema)?;
     let order = order(query, select, &exprs, binder, &names)?;
     let aggregates = binder.take_aggregates(&qualifier)?;
     let (limit, offset) = limits(query.limit_clause.as_ref(), binder)?;
-    Ok((
-        Plan::Select(Select {
-            table,
-            source,
-            aggregates,
-            projection: exprs,
-            order,
-            limit,
-            offset,
-        }),
-        columns,
-    ))
+    Ok((Plan::Select(Select { table, source, aggregates, projection: exprs, order, limit, offset }), columns))
 }
 
 fn refuse_clauses(select: &SelectAst) -> Result<()> {
@@ -87,14 +72,8 @@ fn refuse_clauses(select: &SelectAst) -> Result<()> {
             select.top.is_some() || select.qualify.is_some() || select.prewhere.is_some(),
             "this form of SELECT",
         ),
-        (
-            !select.lateral_views.is_empty() || !select.connect_by.is_empty(),
-            "this form of SELECT",
-        ),
-        (
-            select.exclude.is_some() || select.value_table_mode.is_some(),
-            "this form of SELECT",
-        ),
+        (!select.lateral_views.is_empty() || !select.connect_by.is_empty(), "this form of SELECT"),
+        (select.exclude.is_some() || select.value_table_mode.is_some(), "this form of SELECT"),
     ])
 }
 
@@ -128,11 +107,7 @@ fn order(
                     binder.settle(bound)?.expr
                 }
             };
-            Ok(OrderKey {
-                expr,
-                descending,
-                nulls_first: key.options.nulls_first.unwrap_or(descending),
-            })
+            Ok(OrderKey { expr, descending, nulls_first: key.options.nulls_first.unwrap_or(descending) })
         })
         .collect()
 }
@@ -142,10 +117,8 @@ fn output_position(key: &Ast, select: &SelectAst, outputs: usize) -> Result<Opti
     match key {
         Ast::Value(value) => match &value.value {
             Literal::Number(digits, _) => {
-                let position = digits
-                    .parse::<usize>()
-                    .ok()
-                    .filter(|position| (1..=outputs).contains(position));
+                let position =
+                    digits.parse::<usize>().ok().filter(|position| (1..=outputs).contains(position));
                 position.map(|position| Some(position - 1)).ok_or_else(|| {
                     SqlError::new(
                         state::INVALID_COLUMN_REFERENCE,
@@ -157,11 +130,7 @@ fn output_position(key: &Ast, select: &SelectAst, outputs: usize) -> Result<Opti
         },
         Ast::Identifier(ident) => {
             // A `*` before the alias would shift positions; then the name is looked up among the columns.
-            if select
-                .projection
-                .iter()
-                .any(|item| matches!(item, SelectItem::Wildcard(_)))
-            {
+            if select.projection.iter().any(|item| matches!(item, SelectItem::Wildcard(_))) {
                 return Ok(None);
             }
             let name = fold(ident);
@@ -176,20 +145,10 @@ fn output_position(key: &Ast, select: &SelectAst, outputs: usize) -> Result<Opti
 fn limits(clause: Option<&LimitClause>, binder: &mut Binder) -> Result<(Option<Expr>, Option<Expr>)> {
     match clause {
         None => Ok((None, None)),
-        Some(LimitClause::LimitOffset {
-            limit,
-            offset,
-            limit_by,
-        }) => {
+        Some(LimitClause::LimitOffset { limit, offset, limit_by }) => {
             refuse(&[(!limit_by.is_empty(), "LIMIT BY")])?;
-            let limit = limit
-                .as_ref()
-                .map(|limit| count(limit, binder, "LIMIT"))
-                .transpose()?;
-            let offset = offset
-                .as_ref()
-                .map(|offset| count(&offset.value, binder, "OFFSET"))
-                .transpose()?;
+            let limit = limit.as_ref().map(|limit| count(limit, binder, "LIMIT")).transpose()?;
+            let offset = offset.as_ref().map(|offset| count(&offset.value, binder, "OFFSET")).transpose()?;
             Ok((limit.filter(|limit| *limit != Expr::Const(Value::Null)), offset))
         }
         Some(LimitClause::OffsetCommaLimit { .. }) => {

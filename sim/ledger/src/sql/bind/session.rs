@@ -15,28 +15,17 @@ use crate::{
 
 pub(super) fn control(statement: &Statement) -> Result<Bound> {
     let plan = match statement {
-        Statement::StartTransaction {
-            modes,
-            modifier: None,
-            statements,
-            exception: None,
-            ..
-        } if statements.is_empty() => Plan::Begin {
-            read_only: read_only(modes)?,
-        },
-        Statement::Commit {
-            chain,
-            modifier: None,
-            ..
-        } => {
+        Statement::StartTransaction { modes, modifier: None, statements, exception: None, .. }
+            if statements.is_empty() =>
+        {
+            Plan::Begin { read_only: read_only(modes)? }
+        }
+        Statement::Commit { chain, modifier: None, .. } => {
             refuse(&[(*chain, "COMMIT AND CHAIN")])?;
             Plan::Commit
         }
         Statement::Rollback { chain, savepoint } => {
-            refuse(&[
-                (*chain, "ROLLBACK AND CHAIN"),
-                (savepoint.is_some(), "ROLLBACK TO SAVEPOINT"),
-            ])?;
+            refuse(&[(*chain, "ROLLBACK AND CHAIN"), (savepoint.is_some(), "ROLLBACK TO SAVEPOINT")])?;
             Plan::Rollback
         }
         Statement::Set(set) => self::set(set)?,
@@ -47,11 +36,7 @@ pub(super) fn control(statement: &Statement) -> Result<Bound> {
                 "transaction isolation level" => "transaction_isolation".to_owned(),
                 _ => words.join("."),
             };
-            let column = Output {
-                name: heading(&name).to_owned(),
-                ty: Type::Text,
-                modifier: Modifier::None,
-            };
+            let column = Output { name: heading(&name).to_owned(), ty: Type::Text, modifier: Modifier::None };
             return Ok((Plan::Show { name }, vec![column]));
         }
         other => {
@@ -92,19 +77,14 @@ fn set(set: &Set) -> Result<Plan> {
                 [_] => object_name(variable)?,
                 _ => variable.to_string().to_lowercase(),
             };
-            Ok(Plan::Set {
-                name,
-                value: setting(values)?,
-            })
+            Ok(Plan::Set { name, value: setting(values)? })
         }
-        Set::SetTimeZone { local: false, value } => Ok(Plan::Set {
-            name: "timezone".to_owned(),
-            value: setting(std::slice::from_ref(value))?,
-        }),
-        Set::SetNames { charset_name, .. } => Ok(Plan::Set {
-            name: "client_encoding".to_owned(),
-            value: Some(charset_name.value.clone()),
-        }),
+        Set::SetTimeZone { local: false, value } => {
+            Ok(Plan::Set { name: "timezone".to_owned(), value: setting(std::slice::from_ref(value))? })
+        }
+        Set::SetNames { charset_name, .. } => {
+            Ok(Plan::Set { name: "client_encoding".to_owned(), value: Some(charset_name.value.clone()) })
+        }
         _ => Err(SqlError::unsupported(format!("{set}"))),
     }
 }

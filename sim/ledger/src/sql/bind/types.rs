@@ -41,10 +41,7 @@ pub(super) fn data_type(ast: &DataType) -> Result<(Type, Modifier)> {
         DataType::JSONB => plain(Type::Jsonb),
         DataType::Bytea => plain(Type::Bytea),
         DataType::Custom(name, modifiers) => Err(if modifiers.is_empty() {
-            SqlError::new(
-                state::UNDEFINED_OBJECT,
-                format!("type \"{}\" does not exist", object_name(name)?),
-            )
+            SqlError::new(state::UNDEFINED_OBJECT, format!("type \"{}\" does not exist", object_name(name)?))
         } else {
             SqlError::unsupported(format!("the type {ast}"))
         }),
