@@ -3,7 +3,8 @@
 //! The stack of each host is `turmoil-net`'s, with its own retransmission switched off, for it counts calls instead of
 //! time. So a lost packet is not dropped here but comes late, as if TCP had sent it again; a packet that meets a
 //! partition waits in its flow and is sent again at TCP's doubling intervals until the way is free. Pure
-//! acknowledgements, which no process can notice, travel at once.
+//! acknowledgements, which no process can notice, travel at once if their receiver waits for them, and otherwise not at
+//! all: a later packet of the same flow says the same.
 
 use std::{
     cmp::Reverse,
@@ -16,7 +17,7 @@ use turmoil_net::{Packet, TcpSegment};
 
 use super::{
     flow::Flow,
-    packet::{FlowKey, is_pure_ack, next_sequence, opens, reset, tcp, window_update},
+    packet::{FlowKey, is_control, is_pure_ack, next_sequence, opens, reset, tcp, window_update},
 };
 use crate::{
     draw::Draw,
@@ -120,6 +121,8 @@ pub(crate) struct Fabric {
     flows: BTreeMap<FlowKey, Flow>,
     queue: BinaryHeap<Reverse<Due>>,
     order: u64,
+    /// What has arrived makes a stack answer by itself, before any process does.
+    answers_due: bool,
 }
 
 impl Fabric {
@@ -135,6 +138,7 @@ impl Fabric {
             flows: BTreeMap::new(),
             queue: BinaryHeap::new(),
             order: 0,
+            answers_due: false,
         }
     }
 
@@ -166,6 +170,9 @@ impl Fabric {
         }
         let opening = opens(segment);
         let pure_ack = is_pure_ack(segment);
+        if pure_ack && self.is_superfluous(flow_key, segment) {
+            return;
+        }
         let numbers = [(from as u64) << 32 | to as u64, u64::from(next_sequence(segment))];
         self.recorder.note("net.packet", &self.nodes[from].name, numbers, &segment.payload);
         if opening {
@@ -188,8 +195,27 @@ impl Fabric {
         }
         match self.obstacle(from, to, opening) {
             Some(obstacle) => self.obstruct(now, flow_key, packet, obstacle),
-            None if pure_ack => deliver.push(packet),
+            None if pure_ack => {
+                self.acknowledge(flow_key, segment.ack);
+                deliver.push(packet);
+            }
             None => self.dispatch(now, flow_key, packet),
+        }
+    }
+
+    /// Whether nobody waits for this acknowledgement. The stack keeps the promise of an earlier window, so its peer may go
+    /// on by that.
+    fn is_superfluous(&self, flow_key: FlowKey, segment: &TcpSegment) -> bool {
+        let told =
+            self.flows.get(&flow_key).is_some_and(|flow| !flow.window_is_low() && flow.stalled.is_empty());
+        let waits = self.flows.get(&flow_key.back()).is_none_or(Flow::awaits_acknowledgement);
+        told && !waits && segment.window >= super::flow::LOW_WINDOW
+    }
+
+    /// The other end of a flow hears what has arrived.
+    fn acknowledge(&mut self, flow_key: FlowKey, ack: u32) {
+        if let Some(flow) = self.flows.get_mut(&flow_key.back()) {
+            flow.acknowledged = ack;
         }
     }
 
@@ -228,18 +254,19 @@ impl Fabric {
         }
     }
 
-    /// Takes what is due by now; what is to be delivered goes to `deliver`, in order.
-    pub(crate) fn take_due(&mut self, now: SimTime, deliver: &mut Vec<Packet>) {
+    /// Takes what is due by now; what is to be delivered goes to `deliver`, in order. True when the stacks' answers must
+    /// be collected at once; otherwise it is enough to do so when a process has said something.
+    pub(crate) fn take_due(&mut self, now: SimTime, deliver: &mut Vec<Packet>) -> bool {
+        self.answers_due = false;
         while self.next_due().is_some_and(|at| at <= now) {
-            let Some(Reverse(due)) = self.queue.pop() else {
-                return;
-            };
+            let Some(Reverse(due)) = self.queue.pop() else { break };
             match due.what {
                 What::Deliver(packet) => self.arrive(now, packet, deliver),
                 What::Retry(flow_key) => self.retry(now, flow_key),
                 What::Forget(flow_key) => self.forget(flow_key),
             }
         }
+        self.answers_due
     }
 
     fn arrive(&mut self, now: SimTime, packet: Packet, deliver: &mut Vec<Packet>) {
@@ -258,8 +285,20 @@ impl Fabric {
             self.flows.entry(flow_key).and_modify(|flow| flow.boots.1 = boots);
             self.flows.entry(back).and_modify(|flow| flow.boots.0 = boots);
         }
-        let stale = self.flows.get(&flow_key).is_some_and(|flow| flow.boots.1 != self.nodes[to].boots);
-        let closed = self.flows.get(&back).is_some_and(|flow| flow.orphan) && !segment.payload.is_empty();
+        let flow = self.flows.get(&flow_key);
+        let stale = flow.is_some_and(|flow| flow.boots.1 != self.nodes[to].boots);
+        let answered_at_once = flow.is_none_or(Flow::awaits_acknowledgement)
+            || is_control(segment)
+            || segment.payload.is_empty();
+        let orphan = match self.flows.get_mut(&back) {
+            Some(flow) => {
+                flow.acknowledged = segment.ack;
+                flow.orphan
+            }
+            None => false,
+        };
+        let closed = orphan && !segment.payload.is_empty();
+        self.answers_due |= answered_at_once || stale || closed;
         if segment.flags.rst {
             self.flows.remove(&flow_key);
             self.flows.remove(&back);
@@ -439,7 +478,12 @@ impl Fabric {
         // The end that forgets is the one which the reset, seemingly from its peer, reaches.
         let towards = Link { from: link.to.clone(), to: link.from.clone(), both: false };
         let hit = self.carried(&towards);
-        deliver.extend(hit.iter().map(|flow_key| reset(*flow_key)));
+        for flow_key in &hit {
+            if let Some(forgotten) = self.flows.get_mut(&flow_key.back()) {
+                forgotten.orphan = true;
+            }
+            deliver.push(reset(*flow_key));
+        }
         !hit.is_empty()
     }
 

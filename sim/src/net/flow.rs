@@ -9,7 +9,10 @@ use crate::time::{SimTime, ms, secs};
 
 /// Below this the sender is told when the receiver's process has made room. The stack announces room only when a single
 /// read takes half the buffer, so a sender that filled the window would otherwise wait for ever.
-const LOW_WINDOW: u16 = 16 * 1024;
+pub(crate) const LOW_WINDOW: u16 = 16 * 1024;
+
+/// A sender with this many unacknowledged bytes, a quarter of its buffer, must hear of what has arrived.
+const MANY_UNACKNOWLEDGED: u32 = 16 * 1024;
 
 #[derive(Debug, Default)]
 pub(crate) struct Flow {
@@ -27,6 +30,8 @@ pub(crate) struct Flow {
     pub(crate) orphan: bool,
     /// The sender has sent its FIN.
     pub(crate) finished: bool,
+    /// What the receiver has acknowledged, as far as the sender knows.
+    pub(crate) acknowledged: u32,
     seq: u32,
     ack: u32,
     window: u16,
@@ -46,6 +51,16 @@ impl Flow {
         self.window = segment.window;
         self.freed = 0;
         self.finished |= segment.flags.fin;
+    }
+
+    /// Whether the sender waits, or will soon wait, to hear what has arrived: it has much under way, or opens or closes.
+    pub(crate) fn awaits_acknowledgement(&self) -> bool {
+        self.finished || self.seq.wrapping_sub(self.acknowledged) >= MANY_UNACKNOWLEDGED
+    }
+
+    /// Whether the receiver must hear of the sender's window.
+    pub(crate) fn window_is_low(&self) -> bool {
+        self.window < LOW_WINDOW
     }
 
     /// The sender's process has read this many bytes; the window update to send, if its peer needs one.

@@ -67,10 +67,14 @@ pub(crate) fn opens(segment: &TcpSegment) -> bool {
     segment.flags.syn && !segment.flags.ack
 }
 
+/// Opens, closes or breaks a connection.
+pub(crate) fn is_control(segment: &TcpSegment) -> bool {
+    segment.flags.syn || segment.flags.fin || segment.flags.rst
+}
+
 /// Carries nothing that a process could notice: no data, no open, no close.
 pub(crate) fn is_pure_ack(segment: &TcpSegment) -> bool {
-    let flags = &segment.flags;
-    segment.payload.is_empty() && !flags.syn && !flags.fin && !flags.rst
+    segment.payload.is_empty() && !is_control(segment)
 }
 
 /// The sequence number after the segment (RFC 9293, §3.4: SYN and FIN count as one byte each).
