@@ -1,3 +1,5 @@
+//! The order machine against its invariants, under any sequence of inputs.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Who waits for whom, and which syncs that takes.
+
 use std::{
     io,
     sync::atomic::{AtomicUsize, Ordering},
