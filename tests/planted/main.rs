@@ -90,9 +90,10 @@ fn copy_of_the_workspace(into: &Path) {
     }
 }
 
-/// Builds the copy and runs its `tradewind`. Libraries are built once, next to those of the workspace.
+/// Builds the copy and runs its `tradewind`. The copy's crates are told from the workspace's by their path; the libraries
+/// that both need are built once.
 fn tradewind(copy: &Path, args: &[&str]) -> Output {
-    let target = root().join("target/planted");
+    let target = root().join("target");
     let mut cargo = Command::new(env!("CARGO"));
     cargo
         .args(["run", "--quiet", "--package", "scenarios", "--bin", "tradewind", "--target-dir"])
