@@ -8,6 +8,8 @@
 mod disk;
 mod net;
 mod process;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::BTreeMap,

@@ -1,6 +1,10 @@
 //! Real child processes.
 
-use std::{collections::BTreeMap, io, sync::Mutex};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use async_trait::async_trait;
 use rustix::process::{Pid, Signal, kill_process};
@@ -21,9 +25,16 @@ pub struct Command {
     pub args: Vec<String>,
 }
 
+#[derive(Default)]
+struct Children {
+    alive: BTreeMap<String, Child>,
+    /// Told to end, and not yet gone: no second process may take their role.
+    ending: BTreeSet<String>,
+}
+
 pub(super) struct OsProcesses {
     commands: BTreeMap<String, Command>,
-    children: Mutex<BTreeMap<String, Child>>,
+    children: Mutex<Children>,
     terminated: watch::Receiver<bool>,
 }
 
@@ -41,8 +52,8 @@ impl OsProcesses {
         Ok(Self { commands, children: Mutex::default(), terminated })
     }
 
-    fn children(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Child>> {
-        self.children.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn children(&self) -> MutexGuard<'_, Children> {
+        self.children.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn command(&self, name: &str) -> Result<&Command, ProcessError> {
@@ -51,17 +62,27 @@ impl OsProcesses {
 
     async fn end(&self, name: &str, with: Signal) -> Result<(), ProcessError> {
         self.command(name)?;
-        let Some(mut child) = self.children().remove(name) else {
-            return Ok(());
+        let child = {
+            let mut children = self.children();
+            let child = children.alive.remove(name);
+            if child.is_some() {
+                children.ending.insert(name.into());
+            }
+            child
         };
-        let failed = |source| ProcessError::Os { name: name.into(), source };
-        // A child that has been waited for has no pid any more, and needs no signal.
-        if let Some(pid) = child.id().and_then(|id| Pid::from_raw(id.cast_signed())) {
-            kill_process(pid, with).map_err(|errno| failed(errno.into()))?;
-        }
-        child.wait().await.map_err(failed)?;
-        Ok(())
+        let Some(mut child) = child else { return Ok(()) };
+        let ended = signal_and_wait(&mut child, with).await;
+        self.children().ending.remove(name);
+        ended.map_err(|source| ProcessError::Os { name: name.into(), source })
     }
+}
+
+async fn signal_and_wait(child: &mut Child, with: Signal) -> io::Result<()> {
+    // A child that has been waited for has no pid any more, and needs no signal.
+    if let Some(pid) = child.id().and_then(|id| Pid::from_raw(id.cast_signed())) {
+        kill_process(pid, with)?;
+    }
+    child.wait().await.map(|_| ())
 }
 
 #[async_trait]
@@ -76,7 +97,7 @@ impl Processes for OsProcesses {
             .kill_on_drop(true)
             .spawn()
             .map_err(|source| ProcessError::Os { name: name.into(), source })?;
-        self.children().insert(name.into(), child);
+        self.children().alive.insert(name.into(), child);
         Ok(())
     }
 
@@ -90,10 +111,10 @@ impl Processes for OsProcesses {
 
     fn state(&self, name: &str) -> Result<ProcessState, ProcessError> {
         self.command(name)?;
-        Ok(match self.children().get_mut(name).map(Child::try_wait) {
-            Some(Ok(None)) => ProcessState::Running,
-            _ => ProcessState::Stopped,
-        })
+        let mut children = self.children();
+        let alive = matches!(children.alive.get_mut(name).map(Child::try_wait), Some(Ok(None)));
+        let running = alive || children.ending.contains(name);
+        Ok(if running { ProcessState::Running } else { ProcessState::Stopped })
     }
 
     fn stop_requested(&self) -> BoxFuture<()> {
