@@ -34,7 +34,7 @@ pub fn busy_rule() -> Rule {
     Rule { cadence: 4, lookback: 1, hold: 24, ..ares::AresConfig::default().rule }
 }
 
-/// As [`slice`], with a strategy that trades by this rule.
+/// As [`slice()`], with a strategy that trades by this rule.
 pub fn slice_trading_by(world: &mut World, rule: Rule) {
     let exchange = Exchange::new(broker::Config::default());
     world.publish::<Journal>(exchange.journal().clone());

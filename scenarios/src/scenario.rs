@@ -47,7 +47,7 @@ impl Cost {
     }
 }
 
-/// One scenario. Built by [`scenario`] and the methods below, all of them `const`.
+/// One scenario. Built by `scenario` and the methods below, all of them `const`.
 #[derive(Clone, Copy)]
 pub struct Scenario {
     /// Its name in `snake_case`, which is also its file's.

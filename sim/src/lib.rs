@@ -1,7 +1,7 @@
 //! A seeded world for tokio programs.
 //!
 //! A [`Case`] builds a [`World`] of hosts, injects the faults of a [`Plan`] and says in [`Checks`] what must hold;
-//! [`run`] plays it with a seed and returns an [`Outcome`]: a [`Verdict`], a hash of everything that happened, and the
+//! [`run()`] plays it with a seed and returns an [`Outcome`]: a [`Verdict`], a hash of everything that happened, and the
 //! trace. Hosts are programs written on the crate `env`; the simulator knows nothing of what they do.
 //!
 //! **Architecture invariants.** One run is one thread with one paused tokio runtime, and no global state outlives it.
