@@ -112,8 +112,8 @@ impl Driver {
         let packet = self.fabric().next_due();
         let step = self.agenda.peek().map(|Reverse((at, ..))| *at);
         // Without either only a signal can wake the driver, which looks once a simulated minute all the same.
-        let idle = self.kernel.recorder.now() + crate::time::mins(1);
-        packet.into_iter().chain(step).min().unwrap_or(idle)
+        let idle = || self.kernel.recorder.now() + crate::time::mins(1);
+        packet.into_iter().chain(step).min().unwrap_or_else(idle)
     }
 
     fn fabric(&self) -> std::sync::MutexGuard<'_, crate::net::Fabric> {

@@ -3,7 +3,10 @@
 use std::{
     cell::Cell,
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, MutexGuard, OnceLock},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use tokio::time::Instant;
@@ -40,6 +43,9 @@ impl Drop for Entered {
     }
 }
 
+/// How many bytes are gathered before they enter the hash.
+const HASHED_AT_ONCE: usize = 4_096;
+
 /// What is kept of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Recording {
@@ -56,13 +62,16 @@ pub(crate) struct Recorder {
     recording: Recording,
     start: OnceLock<Instant>,
     signal: Arc<Signal>,
+    /// There is a verdict, or a fault to begin: the driver must look.
+    attention: AtomicBool,
     inner: Mutex<Inner>,
 }
 
 struct Inner {
     events: Vec<Event>,
     hash: Xxh3,
-    scratch: Vec<u8>,
+    /// What is still to enter the hash.
+    unhashed: Vec<u8>,
     checks: Checks,
     exhibits: Arc<Exhibits>,
     counts: BTreeMap<&'static str, u64>,
@@ -90,10 +99,11 @@ impl Recorder {
             recording,
             start: OnceLock::new(),
             signal,
+            attention: AtomicBool::new(false),
             inner: Mutex::new(Inner {
                 events: Vec::new(),
                 hash: Xxh3::new(),
-                scratch: Vec::with_capacity(256),
+                unhashed: Vec::with_capacity(2 * HASHED_AT_ONCE),
                 checks: Checks::default(),
                 exhibits: Arc::default(),
                 counts: BTreeMap::new(),
@@ -136,9 +146,19 @@ impl Recorder {
         self.inner().triggers.push(Trigger { event: event.into(), nth, entry });
     }
 
+    fn call_the_driver(&self) {
+        self.attention.store(true, Ordering::Relaxed);
+        self.signal.raise();
+    }
+
     /// The plan entries whose event has occurred since the last call.
     pub(crate) fn take_fired(&self) -> Vec<usize> {
-        std::mem::take(&mut self.inner().fired)
+        if !self.attention.load(Ordering::Relaxed) {
+            return Vec::new();
+        }
+        let mut inner = self.inner();
+        self.attention.store(inner.verdict.is_some(), Ordering::Relaxed);
+        std::mem::take(&mut inner.fired)
     }
 
     /// An event that the code of a host has reported.
@@ -174,7 +194,7 @@ impl Recorder {
         inner.fire(name, occurrence);
         inner.check(self.now());
         if inner.verdict.is_some() || !inner.fired.is_empty() {
-            self.signal.raise();
+            self.call_the_driver();
         }
     }
 
@@ -205,11 +225,11 @@ impl Recorder {
     /// Ends the run with this verdict, unless it has one already.
     pub(crate) fn conclude(&self, verdict: Verdict) {
         self.inner().verdict.get_or_insert(verdict);
-        self.signal.raise();
+        self.call_the_driver();
     }
 
     pub(crate) fn concluded(&self) -> bool {
-        self.inner().verdict.is_some()
+        self.attention.load(Ordering::Relaxed) && self.inner().verdict.is_some()
     }
 
     /// After the healing: the verdict as far as it is clear.
@@ -228,6 +248,7 @@ impl Recorder {
             let (invariant, seen) = (late.words.clone(), late.seen.clone());
             inner.verdict =
                 Some(Verdict::Violated(Box::new(Violation { invariant, at: now, event: None, seen })));
+            self.attention.store(true, Ordering::Relaxed);
         }
         inner.verdict.is_some() || inner.checks.all_satisfied()
     }
@@ -242,39 +263,49 @@ impl Recorder {
         let mut inner = self.inner();
         let verdict = inner.verdict.take().unwrap_or_else(|| inner.final_verdict());
         inner.verdict = Some(verdict.clone());
-        (verdict, inner.hash.digest(), std::mem::take(&mut inner.events))
+        (verdict, inner.final_hash(), std::mem::take(&mut inner.events))
     }
 }
 
 impl Inner {
     fn fold(&mut self, at: SimTime, host: &str, numbers: [u64; 2], digest: u64) {
-        self.scratch.clear();
-        self.scratch.extend_from_slice(&(at.elapsed().as_nanos() as u64).to_le_bytes());
-        self.scratch.extend_from_slice(&numbers[0].to_le_bytes());
-        self.scratch.extend_from_slice(&numbers[1].to_le_bytes());
-        self.scratch.extend_from_slice(&digest.to_le_bytes());
-        self.scratch.extend_from_slice(host.as_bytes());
-        self.hash.update(&self.scratch);
+        for number in [at.elapsed().as_nanos() as u64, numbers[0], numbers[1], digest] {
+            self.unhashed.extend_from_slice(&number.to_le_bytes());
+        }
+        self.unhashed.extend_from_slice(host.as_bytes());
+        self.hash_if_enough();
     }
 
     fn digest(&mut self, event: &Event) {
-        self.scratch.clear();
-        self.scratch.extend_from_slice(&(event.at.elapsed().as_nanos() as u64).to_le_bytes());
+        self.unhashed.extend_from_slice(&(event.at.elapsed().as_nanos() as u64).to_le_bytes());
         for text in [&*event.host, event.name] {
-            self.scratch.extend_from_slice(text.as_bytes());
-            self.scratch.push(0);
+            self.unhashed.extend_from_slice(text.as_bytes());
+            self.unhashed.push(0);
         }
         for (name, value) in &event.fields {
-            self.scratch.extend_from_slice(name.as_bytes());
+            self.unhashed.extend_from_slice(name.as_bytes());
             match value {
-                Value::Bool(value) => self.scratch.push(u8::from(*value)),
-                Value::Int(value) => self.scratch.extend_from_slice(&value.to_le_bytes()),
-                Value::Uint(value) => self.scratch.extend_from_slice(&value.to_le_bytes()),
-                Value::Text(value) => self.scratch.extend_from_slice(value.as_bytes()),
+                Value::Bool(value) => self.unhashed.push(u8::from(*value)),
+                Value::Int(value) => self.unhashed.extend_from_slice(&value.to_le_bytes()),
+                Value::Uint(value) => self.unhashed.extend_from_slice(&value.to_le_bytes()),
+                Value::Text(value) => self.unhashed.extend_from_slice(value.as_bytes()),
             }
-            self.scratch.push(0);
+            self.unhashed.push(0);
         }
-        self.hash.update(&self.scratch);
+        self.hash_if_enough();
+    }
+
+    fn hash_if_enough(&mut self) {
+        if self.unhashed.len() >= HASHED_AT_ONCE {
+            self.hash.update(&self.unhashed);
+            self.unhashed.clear();
+        }
+    }
+
+    fn final_hash(&mut self) -> u64 {
+        self.hash.update(&self.unhashed);
+        self.unhashed.clear();
+        self.hash.digest()
     }
 
     fn fire(&mut self, name: &str, occurrence: u64) {

@@ -1,6 +1,6 @@
 //! From text to result: parse, bind, run.
 //!
-//! [`parse`] turns text into syntax trees, [`bind`] resolves every name and type against the schema into a [`plan`], once per
+//! [`mod@parse`] turns text into syntax trees, [`mod@bind`] resolves every name and type against the schema into a [`plan`], once per
 //! statement, and [`eval`] and [`run`] execute plans. Names are not looked up and text is not parsed while rows are touched.
 
 mod aggregate;
