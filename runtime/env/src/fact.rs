@@ -12,7 +12,8 @@ macro_rules! fact {
     };
 }
 
-/// Reports one of many: as [`fact!`](crate::fact), but too frequent for a story that a person reads (each market trade, each command).
+/// Reports one of many: as [`fact!`](macro@crate::fact), but too frequent for a story that a person reads: each market
+/// trade, each connection.
 #[macro_export]
 macro_rules! detail {
     ($name:literal $(, $($fields:tt)*)?) => {
