@@ -81,14 +81,6 @@ impl Draw {
     pub fn chance(&mut self, percent: u64) -> bool {
         self.within(0..100) < percent
     }
-
-    /// One of `items`.
-    ///
-    /// # Panics
-    /// When there are none.
-    pub fn one_of<'a, T>(&mut self, items: &'a [T]) -> &'a T {
-        &items[self.within(0..items.len() as u64) as usize]
-    }
 }
 
 /// Maps 64 random bits onto `0..bound` by multiplication: uniform to within `bound` / 2⁶⁴, and one draw per decision.

@@ -1,6 +1,8 @@
 //! The loop that moves a world: it wakes when a process has touched the network, when a packet or a fault is due, or
 //! when a process asks for something, and sleeps otherwise, while tokio's paused clock jumps to the next timer.
 
+mod hosts;
+
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BinaryHeap},
@@ -9,20 +11,14 @@ use std::{
     task::Poll,
 };
 
-use env::{Env, Tasks};
-use tokio::sync::watch;
 use turmoil_net::{EnterGuard, Packet};
 
 use crate::{
     case::Case,
-    host::{Host, Process},
+    host::Host,
     kernel::{Command, Kernel},
-    net::HostNet,
     plan::{ClockFault, Entry, Fault, HostFault, Plan, When},
-    process::HostEnv,
-    task::HostTasks,
     time::SimTime,
-    trace::Value,
 };
 
 /// What the driver does at a time that is known beforehand. Of two at one time, the one that was noted first.
@@ -210,55 +206,6 @@ impl Driver {
         self.kernel.host(name).expect("a plan is checked against the hosts before the run").clone()
     }
 
-    fn begin_at_host(&mut self, index: usize, host: &Arc<Host>, fault: &HostFault) {
-        let recorder = self.kernel.recorder.clone();
-        match fault {
-            HostFault::Kill => {
-                if self.kill(host) {
-                    recorder.bite(index);
-                }
-            }
-            HostFault::Restart => {
-                if self.kill(host) {
-                    recorder.bite(index);
-                }
-                self.start(host.index);
-            }
-            HostFault::Stop => {
-                if self.stop(host) {
-                    recorder.bite(index);
-                }
-            }
-            HostFault::PowerLoss(survival) => {
-                let boots = {
-                    let mut state = host.state();
-                    state.powered = false;
-                    state.boots
-                };
-                recorder.engine_event(Some(&host.name), "host.lost_power", vec![]);
-                // The sockets first: what closing them would say is not said any more.
-                self.with_fabric(|fabric, deliver| fabric.set_power(host.index, false, boots, deliver));
-                host.drop_process();
-                let lost = host.disk.power_loss(*survival);
-                recorder.engine_event(
-                    Some(&host.name),
-                    "disk.crashed",
-                    vec![("unsynced_data_lost", Value::Bool(lost))],
-                );
-                recorder.bite(index);
-            }
-            HostFault::Pause => {
-                host.state().pauses.push(index);
-                host.review_impediments();
-            }
-            HostFault::Slow { least, most } => {
-                host.state().slowness.push((index, *least, *most));
-                host.review_impediments();
-            }
-            HostFault::Memory { percent } => host.state().pressures.push((index, *percent)),
-        }
-    }
-
     /// Lets the fabric act, then delivers what that calls for and discards what the stacks answer to it from dead hosts.
     fn with_fabric(&mut self, act: impl FnOnce(&mut crate::net::Fabric, &mut Vec<Packet>)) {
         let mut fabric = self.kernel.fabric.lock().expect("no fault panics");
@@ -356,78 +303,5 @@ impl Driver {
                 let _ = done.send(());
             }
         }
-    }
-
-    fn kill(&mut self, host: &Arc<Host>) -> bool {
-        let killed = host.drop_process();
-        if killed {
-            self.kernel.recorder.engine_event(Some(&host.name), "host.killed", vec![]);
-        }
-        killed
-    }
-
-    fn stop(&mut self, host: &Arc<Host>) -> bool {
-        let asked = host.state().process.as_ref().is_some_and(|process| !process.stop.send_replace(true));
-        if asked {
-            self.kernel.recorder.engine_event(Some(&host.name), "host.asked_to_stop", vec![]);
-        }
-        asked
-    }
-
-    /// Starts the host's process, unless it runs; gives the machine power first, if it has none.
-    fn start(&mut self, index: usize) {
-        let host = self.kernel.hosts[index].clone();
-        if host.runs() {
-            return;
-        }
-        let boots = {
-            let mut state = host.state();
-            if !state.powered {
-                state.powered = true;
-                state.boots += 1;
-            }
-            state.process =
-                Some(Process { tasks: BTreeMap::new(), next_task: 0, stop: watch::Sender::new(false) });
-            state.boots
-        };
-        self.with_fabric(|fabric, deliver| {
-            fabric.set_power(index, true, boots, deliver);
-            fabric.reap(index, None, deliver);
-        });
-        self.kernel.recorder.engine_event(Some(&host.name), "host.started", vec![]);
-        let parts = || (self.kernel.clone(), host.clone());
-        let small = {
-            let (kernel, host) = parts();
-            Arc::new(HostEnv { kernel, host })
-        };
-        let tasks = {
-            let (kernel, host) = parts();
-            Arc::new(HostTasks { kernel, host })
-        };
-        let net = {
-            let (kernel, host) = parts();
-            Arc::new(HostNet { kernel, host })
-        };
-        let env = Env {
-            net,
-            disk: Arc::new(crate::disk::HostDisk(host.disk.clone())),
-            clock: small.clone(),
-            entropy: small.clone(),
-            tasks: tasks.clone(),
-            processes: small.clone(),
-            resources: small,
-        };
-        let main = (host.boot)(env);
-        let kernel = self.kernel.clone();
-        tasks.spawn(
-            "main",
-            Box::pin(async move {
-                main.await;
-                // The process ends with its main task; the driver takes away the others.
-                kernel.recorder.engine_event(Some(&host.name), "host.exited", vec![]);
-                let (done, _) = tokio::sync::oneshot::channel();
-                kernel.ask(Command::Kill { host: host.index, done });
-            }),
-        );
     }
 }

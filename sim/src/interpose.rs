@@ -5,10 +5,7 @@
 //! the kernel. The only `unsafe` code of the project. Deliberately absent: CLOCK_MONOTONIC, which tokio pauses by itself.
 #![expect(unsafe_code, reason = "replaces C functions; see the safety comment of each")]
 
-use std::{
-    cell::{Cell, RefCell},
-    sync::OnceLock,
-};
+use std::{cell::RefCell, sync::OnceLock};
 
 use libc::{c_int, c_uint, c_void, clockid_t, size_t, ssize_t, timespec};
 
@@ -16,7 +13,6 @@ use crate::draw::Draw;
 
 thread_local! {
     static SOURCE: RefCell<Option<Source>> = const { RefCell::new(None) };
-    static ASKED: Cell<u64> = const { Cell::new(0) };
 }
 
 struct Source {
@@ -40,11 +36,6 @@ impl Drop for Interposed {
     }
 }
 
-/// How often this thread was answered from the seed instead of the operating system.
-pub fn answered() -> u64 {
-    ASKED.with(Cell::get)
-}
-
 /// Fills from the seed; false outside a simulation, and while a source is being asked already.
 fn fill(buffer: &mut [u8]) -> bool {
     SOURCE
@@ -56,7 +47,6 @@ fn fill(buffer: &mut [u8]) -> bool {
             for chunk in buffer.chunks_mut(8) {
                 chunk.copy_from_slice(&source.random.bits().to_le_bytes()[..chunk.len()]);
             }
-            ASKED.with(|asked| asked.set(asked.get() + 1));
             true
         })
         .unwrap_or(false)
@@ -143,7 +133,7 @@ mod tests {
 
     use std::{
         collections::HashMap,
-        hash::{BuildHasher, RandomState},
+        hash::BuildHasher,
         thread,
         time::{SystemTime, UNIX_EPOCH},
     };
@@ -164,7 +154,6 @@ mod tests {
         assert_eq!(hash_on_a_fresh_thread(Some(5)), hash_on_a_fresh_thread(Some(5)));
         assert_ne!(hash_on_a_fresh_thread(Some(5)), hash_on_a_fresh_thread(Some(6)));
         assert_ne!(hash_on_a_fresh_thread(None), hash_on_a_fresh_thread(None));
-        let _ = RandomState::new();
     }
 
     #[test]

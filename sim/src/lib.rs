@@ -38,7 +38,6 @@ mod world;
 pub use case::Case;
 pub use check::{Checks, Invariant, View, invariant};
 pub use draw::Draw;
-pub use interpose::answered;
 pub use kernel::Limits;
 pub use plan::Plan;
 pub use recorder::Recording;

@@ -3,6 +3,8 @@
 mod fabric;
 mod flow;
 mod packet;
+mod pair;
+mod queue;
 
 use std::{
     io,
@@ -15,9 +17,10 @@ use std::{
 
 use async_trait::async_trait;
 use env::{BoxListener, BoxStream, Listener, Net};
-pub(crate) use fabric::{Fabric, LinkProfile, Node};
+pub(crate) use fabric::{Fabric, Node};
 use packet::FlowKey;
 pub(crate) use packet::address;
+pub(crate) use pair::LinkProfile;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     sync::oneshot,

@@ -96,7 +96,7 @@ pub struct UnknownHost {
 pub fn run(case: &Case, seed: u64, options: &Options) -> Result<Outcome, UnknownHost> {
     capture_panics();
     let plan = options.plan.clone().unwrap_or_else(|| case.plan(seed));
-    let mut world = World::new(seed);
+    let mut world = World::new();
     (case.setup)(&mut world);
     fits(&plan, &world)?;
     let mut checks = Checks::default();

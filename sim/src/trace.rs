@@ -94,6 +94,15 @@ impl Event {
             _ => None,
         }
     }
+
+    /// The number of a field; `None` when it is missing, negative or no number.
+    pub fn number(&self, field: &str) -> Option<u64> {
+        match self.get(field)? {
+            Value::Uint(value) => Some(*value),
+            Value::Int(value) => u64::try_from(*value).ok(),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for Event {

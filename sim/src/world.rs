@@ -9,29 +9,18 @@ use std::{
 
 use env::Env;
 
-use crate::{draw::Draw, host::Boot, net::LinkProfile};
+use crate::{host::Boot, net::LinkProfile};
 
 /// What a scenario's setup fills: the hosts, the links between them, the exhibits for its checks.
 pub struct World {
-    pub(crate) seed: u64,
     pub(crate) hosts: Vec<(Arc<str>, Boot)>,
     pub(crate) links: BTreeMap<(String, String), LinkProfile>,
     pub(crate) published: BTreeMap<TypeId, Arc<dyn Any + Send + Sync>>,
 }
 
 impl World {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self { seed, hosts: Vec::new(), links: BTreeMap::new(), published: BTreeMap::new() }
-    }
-
-    /// The run's seed.
-    pub fn seed(&self) -> u64 {
-        self.seed
-    }
-
-    /// Decisions of the setup itself, keyed by what is decided and for whom.
-    pub fn draw(&self, site: &str, entity: &str) -> Draw {
-        Draw::new(self.seed, site, entity)
+    pub(crate) fn new() -> Self {
+        Self { hosts: Vec::new(), links: BTreeMap::new(), published: BTreeMap::new() }
     }
 
     /// Adds a host. `boot` is called at every start of its process, which lives until the returned future ends, or it is

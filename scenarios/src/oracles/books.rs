@@ -38,10 +38,8 @@ pub fn booked_fills_are_true() -> Invariant {
             return Ok(());
         }
         let symbol = event.text("symbol").unwrap_or_default().to_string();
-        let trade_id = match event.get("trade_id") {
-            Some(sim::trace::Value::Uint(id)) => *id,
-            Some(sim::trace::Value::Int(id)) => id.unsigned_abs(),
-            other => return Err(format!("fill.booked without a trade id: {other:?}")),
+        let Some(trade_id) = event.number("trade_id") else {
+            return Err("a fill was booked without a trade id".into());
         };
         let number = |field: &str| event.text(field).and_then(|text| text.parse::<Decimal>().ok());
         let key = (symbol, trade_id);

@@ -2,15 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sim::{Event, Invariant, invariant, trace::Value};
-
-fn number(event: &Event, field: &str) -> Option<u64> {
-    match event.get(field)? {
-        Value::Uint(value) => Some(*value),
-        Value::Int(value) => u64::try_from(*value).ok(),
-        _ => None,
-    }
-}
+use sim::{Invariant, invariant};
 
 /// The trades that the feeder publishes are numbered without holes, or a gap record names the hole.
 pub fn market_trades_are_contiguous() -> Invariant {
@@ -20,11 +12,11 @@ pub fn market_trades_are_contiguous() -> Invariant {
         let symbol = || event.text("symbol").unwrap_or_default().to_string();
         match event.name {
             "feeder.gap" => {
-                excused.insert(symbol(), number(event, "to").unwrap_or(0));
+                excused.insert(symbol(), event.number("to").unwrap_or(0));
                 Ok(())
             }
             "feeder.trade" => {
-                let Some(id) = number(event, "trade_id") else { return Err("a trade without an id".into()) };
+                let Some(id) = event.number("trade_id") else { return Err("a trade without an id".into()) };
                 let last = newest.insert(symbol(), id);
                 let follows = last.is_none_or(|last| id == last + 1);
                 let known = excused.get(&symbol()).is_some_and(|to| id <= to + 1);

@@ -6,45 +6,24 @@
 //! acknowledgements, which no process can notice, travel at once if their receiver waits for them, and otherwise not at
 //! all: a later packet of the same flow says the same.
 
-use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, BinaryHeap},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use turmoil_net::{Packet, TcpSegment};
 
 use super::{
-    flow::Flow,
+    flow::{Flow, LOW_WINDOW, RETRIES, SYN_RETRIES},
     packet::{FlowKey, is_control, is_pure_ack, next_sequence, opens, reset, tcp, window_update},
+    pair::{LinkProfile, Pair},
+    queue::{Queue, What},
 };
 use crate::{
-    draw::Draw,
     plan::{Link, NetFault},
     recorder::Recorder,
-    time::{SimTime, ms, secs},
+    time::{SimTime, secs},
 };
-
-/// After how many vain retransmissions a connection is given up (Linux tcp_retries2, tcp_syn_retries).
-const RETRIES: u32 = 15;
-const SYN_RETRIES: u32 = 6;
 
 /// How long a closed connection is remembered (TIME_WAIT of Linux).
 const FORGET_AFTER: Duration = secs(60);
-
-/// The ordinary latency of a link: whole milliseconds, uniform between the two.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct LinkProfile {
-    pub(crate) least: Duration,
-    pub(crate) most: Duration,
-}
-
-impl Default for LinkProfile {
-    fn default() -> Self {
-        Self { least: ms(1), most: ms(5) }
-    }
-}
 
 /// The profile of the link between two hosts, by their names.
 pub(crate) type Profile = Box<dyn Fn(&str, &str) -> LinkProfile + Send>;
@@ -53,61 +32,6 @@ pub(crate) struct Node {
     pub(crate) name: Arc<str>,
     pub(crate) powered: bool,
     pub(crate) boots: u64,
-}
-
-/// One direction between two hosts.
-struct Pair {
-    profile: LinkProfile,
-    latency: Draw,
-    spike: Draw,
-    loss: Draw,
-    /// Until when a slow line is busy with earlier packets.
-    busy: SimTime,
-}
-
-impl Pair {
-    fn new(seed: u64, from: &str, to: &str, profile: LinkProfile) -> Self {
-        let link = format!("{from}>{to}");
-        Self {
-            profile,
-            latency: Draw::new(seed, "net.latency", &link),
-            spike: Draw::new(seed, "net.spike", &link),
-            loss: Draw::new(seed, "net.loss", &link),
-            busy: SimTime::ZERO,
-        }
-    }
-}
-
-enum What {
-    Deliver(Packet),
-    Retry(FlowKey),
-    Forget(FlowKey),
-}
-
-struct Due {
-    at: SimTime,
-    order: u64,
-    what: What,
-}
-
-impl PartialEq for Due {
-    fn eq(&self, other: &Self) -> bool {
-        (self.at, self.order) == (other.at, other.order)
-    }
-}
-
-impl Eq for Due {}
-
-impl PartialOrd for Due {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Due {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.at, self.order).cmp(&(other.at, other.order))
-    }
 }
 
 pub(crate) struct Fabric {
@@ -119,8 +43,7 @@ pub(crate) struct Fabric {
     pairs: Vec<Option<Box<Pair>>>,
     faults: Vec<(usize, NetFault)>,
     flows: BTreeMap<FlowKey, Flow>,
-    queue: BinaryHeap<Reverse<Due>>,
-    order: u64,
+    queue: Queue,
     /// What has arrived makes a stack answer by itself, before any process does.
     answers_due: bool,
 }
@@ -136,20 +59,14 @@ impl Fabric {
             pairs,
             faults: Vec::new(),
             flows: BTreeMap::new(),
-            queue: BinaryHeap::new(),
-            order: 0,
+            queue: Queue::default(),
             answers_due: false,
         }
     }
 
     /// When the next packet is due.
     pub(crate) fn next_due(&self) -> Option<SimTime> {
-        self.queue.peek().map(|Reverse(due)| due.at)
-    }
-
-    fn push(&mut self, at: SimTime, what: What) {
-        self.order += 1;
-        self.queue.push(Reverse(Due { at, order: self.order, what }));
+        self.queue.next()
     }
 
     /// The flow that a segment belongs to, if it is one between hosts of this world.
@@ -182,7 +99,7 @@ impl Fabric {
             if let Some(entry) = self.refuses(to) {
                 self.recorder.bite(entry);
                 let there_and_back = self.latency(now, from, to, 0) + self.latency(now, to, from, 0);
-                self.push(now + there_and_back, What::Deliver(reset(flow_key.back())));
+                self.queue.push(now + there_and_back, What::Deliver(reset(flow_key.back())));
                 return;
             }
         }
@@ -209,7 +126,7 @@ impl Fabric {
         let told =
             self.flows.get(&flow_key).is_some_and(|flow| !flow.window_is_low() && flow.stalled.is_empty());
         let waits = self.flows.get(&flow_key.back()).is_none_or(Flow::awaits_acknowledgement);
-        told && !waits && segment.window >= super::flow::LOW_WINDOW
+        told && !waits && segment.window >= LOW_WINDOW
     }
 
     /// The other end of a flow hears what has arrived.
@@ -226,7 +143,7 @@ impl Fabric {
             at = at.max(flow.floor);
             flow.floor = at;
         }
-        self.push(at, What::Deliver(packet));
+        self.queue.push(at, What::Deliver(packet));
     }
 
     fn obstruct(&mut self, now: SimTime, flow_key: FlowKey, packet: Packet, obstacle: Obstacle) {
@@ -250,7 +167,7 @@ impl Fabric {
         };
         if !std::mem::replace(&mut flow.retrying, true) {
             let at = now + Flow::retransmission_timeout(flow.attempt, opening);
-            self.push(at, What::Retry(flow_key));
+            self.queue.push(at, What::Retry(flow_key));
         }
     }
 
@@ -258,9 +175,8 @@ impl Fabric {
     /// be collected at once; otherwise it is enough to do so when a process has said something.
     pub(crate) fn take_due(&mut self, now: SimTime, deliver: &mut Vec<Packet>) -> bool {
         self.answers_due = false;
-        while self.next_due().is_some_and(|at| at <= now) {
-            let Some(Reverse(due)) = self.queue.pop() else { break };
-            match due.what {
+        while let Some(what) = self.queue.pop(now) {
+            match what {
                 What::Deliver(packet) => self.arrive(now, packet, deliver),
                 What::Retry(flow_key) => self.retry(now, flow_key),
                 What::Forget(flow_key) => self.forget(flow_key),
@@ -306,7 +222,7 @@ impl Fabric {
         } else if stale || closed {
             // Nobody is there to read: the machine answers with a reset and forgets the connection.
             let latency = self.latency(now, to, from, 0);
-            self.push(now + latency, What::Deliver(reset(back)));
+            self.queue.push(now + latency, What::Deliver(reset(back)));
             if closed && !stale {
                 deliver.push(reset(flow_key));
             }
@@ -353,7 +269,7 @@ impl Fabric {
         }
         if !opening {
             // Only the sender knows; what it sent last is what the other end has.
-            self.push(now, What::Deliver(reset(flow_key.back())));
+            self.queue.push(now, What::Deliver(reset(flow_key.back())));
         }
     }
 
@@ -371,24 +287,9 @@ impl Fabric {
         let (src, dst) = (&*self.nodes[from].name, &*self.nodes[to].name);
         let pair = self.pairs[from * self.nodes.len() + to]
             .get_or_insert_with(|| Box::new(Pair::new(self.seed, src, dst, (self.profile)(src, dst))));
-        let LinkProfile { least, most } = pair.profile;
-        let mut latency = pair.latency.span(least, most + ms(1));
+        let mut latency = pair.latency();
         for (entry, fault) in &self.faults {
-            let more = match fault {
-                NetFault::Latency { link, least, most } if link.carries(src, dst) => {
-                    pair.spike.span(*least, *most + ms(1))
-                }
-                NetFault::Loss { link, percent } if link.carries(src, dst) => {
-                    let lost = (0..RETRIES).take_while(|_| pair.loss.chance(*percent)).count() as u32;
-                    (0..lost).map(|attempt| Flow::retransmission_timeout(attempt, false)).sum()
-                }
-                NetFault::Bandwidth { link, rate } if link.carries(src, dst) => {
-                    let sending = Duration::from_micros(size * 1_000_000 / rate);
-                    pair.busy = pair.busy.max(now) + sending;
-                    pair.busy.since(now)
-                }
-                _ => continue,
-            };
+            let more = pair.slowdown(fault, (src, dst), now, size);
             if !more.is_zero() {
                 self.recorder.bite(*entry);
             }
@@ -521,7 +422,7 @@ impl Fabric {
             return false;
         };
         let update = window_update(flow_key, seq, ack, window);
-        self.push(SimTime::ZERO, What::Deliver(update));
+        self.queue.push(SimTime::ZERO, What::Deliver(update));
         true
     }
 
@@ -530,7 +431,7 @@ impl Fabric {
         if let Some(flow) = self.flows.get_mut(&flow_key) {
             flow.orphan = true;
             let at = self.recorder.now() + FORGET_AFTER;
-            self.push(at, What::Forget(flow_key));
+            self.queue.push(at, What::Forget(flow_key));
         }
     }
 }

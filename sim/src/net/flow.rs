@@ -14,6 +14,10 @@ pub(crate) const LOW_WINDOW: u16 = 16 * 1024;
 /// A sender with this many unacknowledged bytes, a quarter of its buffer, must hear of what has arrived.
 const MANY_UNACKNOWLEDGED: u32 = 16 * 1024;
 
+/// After how many vain retransmissions a connection is given up (Linux tcp_retries2, tcp_syn_retries).
+pub(crate) const RETRIES: u32 = 15;
+pub(crate) const SYN_RETRIES: u32 = 6;
+
 #[derive(Debug, Default)]
 pub(crate) struct Flow {
     /// No packet is due before this: the stack drops what arrives out of order.

@@ -110,10 +110,7 @@ pub fn silence(outcome: &Outcome, from: Duration, to: Duration) -> u64 {
 }
 
 pub fn uint(event: &Event, field: &str) -> u64 {
-    match event.get(field) {
-        Some(sim::trace::Value::Uint(value)) => *value,
-        other => panic!("{event}: {field} is {other:?}"),
-    }
+    event.number(field).unwrap_or_else(|| panic!("{event}: {field} is no number"))
 }
 
 /// Why the client lost its connections.
