@@ -47,6 +47,8 @@ fn a_wrong_call_gets_one_line_that_says_what_would_be_right() {
         let told = complaint(&["replay", "calm_day", "--seed", absurd]);
         assert_eq!(told, format!("invalid value '{absurd}' for '--seed <S>': {seed}"));
     }
+    let last = "there are not 2 seeds from 18446744073709551615 on: the last is 18446744073709551615";
+    assert_eq!(complaint(&["run", "--from", "18446744073709551615", "--seeds", "2"]), last);
     assert!(complaint(&["replay", "calm_day"]).contains("--seed <S>"), "the missing argument is named");
     assert!(complaint(&["fly"]).contains("unrecognized subcommand 'fly'"));
     assert!(complaint(&["run", "--colour"]).contains("unexpected argument '--colour'"));
@@ -153,6 +155,18 @@ fn a_replay_tells_the_same_story_twice_and_a_failure_fits_on_a_screen() {
     }
     assert!(screen.contains(&format!("replay   cargo sim replay calm_day --seed 1 --plan {plan} --trace")));
     assert!(screen.lines().count() <= 40, "{screen}");
+}
+
+#[test]
+fn a_trace_in_json_begins_with_what_it_is() {
+    let text = stdout(&tradewind(&["replay", "disk_full_ledger_write", "--seed", "7", "--trace=json"]));
+    let lines: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect();
+    assert_eq!(
+        (&lines[0]["schema"], &lines[0]["seed"], &lines[0]["verdict"]),
+        (&1.into(), &7.into(), &"held".into())
+    );
+    assert!(lines[1..].iter().all(|line| line["at"].is_number() && line["name"].is_string()));
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! `tradewind replay`: one scenario, one seed, the whole story.
 
 use anyhow::Result;
+use serde_json::json;
 use sim::{
-    Options, run,
-    trace::{Kind, json_line, story_line},
+    Options, Outcome, run,
+    trace::{Kind, SCHEMA, json_line, story_line},
 };
 
 use crate::{
@@ -17,6 +18,7 @@ pub fn replay(args: &ReplayArgs) -> Result<Found> {
     let plan = args.plan.as_deref().map(read_plan).transpose()?;
     let outcome = run(&args.scenario.case(), args.seed, &Options { plan, ..Options::default() })?;
     if args.trace == Some(Trace::Json) {
+        say!("{}", json_header(&outcome));
         for event in &outcome.events {
             say!("{}", json_line(event));
         }
@@ -45,4 +47,17 @@ pub fn replay(args: &ReplayArgs) -> Result<Found> {
         outcome.hash
     );
     Ok(if outcome.verdict.held() { Found::AllHeld } else { Found::Failures })
+}
+
+/// The first line of a trace in JSON: what the lines that follow are, and how they are to be read.
+fn json_header(outcome: &Outcome) -> serde_json::Value {
+    let plan: Vec<String> = outcome.plan.entries.iter().map(ToString::to_string).collect();
+    json!({
+        "schema": SCHEMA,
+        "scenario": outcome.case,
+        "seed": outcome.seed,
+        "plan": plan,
+        "verdict": outcome.verdict.word(),
+        "hash": format!("{:016x}", outcome.hash),
+    })
 }

@@ -6,7 +6,7 @@ use std::{
     thread::available_parallelism,
 };
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use scenarios::{ALL, Scenario};
 use serde::Serialize;
 use sim::{Job, Options, Outcome, sweep};
@@ -23,17 +23,25 @@ use crate::{
 const TOLD: usize = 3;
 
 pub fn run(args: &RunArgs) -> Result<Found> {
+    let most = chosen(args).iter().map(|scenario| seeds(args, scenario)).max().unwrap_or(0);
+    ensure!(
+        args.from.checked_add(most.saturating_sub(1)).is_some(),
+        "there are not {most} seeds from {} on: the last is {}",
+        args.from,
+        u64::MAX
+    );
     let report = args.json.as_deref().map(Report::open).transpose()?;
-    let chosen: Vec<Scenario> = if args.names.is_empty() { ALL.to_vec() } else { args.names.clone() };
+    let chosen = chosen(args);
     let parallel = args.jobs.or_else(|| available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
     let mut rows: Vec<Row> =
         chosen.iter().map(|scenario| Row::new(scenario, seeds(args, scenario))).collect();
     let jobs = chosen.iter().flat_map(|scenario| {
         let case = scenario.case();
         // The first seed of each scenario runs twice: a run that depends on more than its seed is worth nothing.
-        (0..seeds(args, scenario)).map(move |index| {
-            let seed = args.from.wrapping_add(index);
-            Job { case: case.clone(), seed, twice: index == 0 }
+        (0..seeds(args, scenario)).map(move |index| Job {
+            case: case.clone(),
+            seed: args.from + index,
+            twice: index == 0,
         })
     });
     let mut progress = Progress::new(rows.iter().map(|row| row.planned).sum());
@@ -64,6 +72,10 @@ pub fn run(args: &RunArgs) -> Result<Found> {
         report.write(&serde_json::to_string_pretty(&RunReport { schema: 1, results })?)?;
     }
     Ok(if failures.is_empty() { Found::AllHeld } else { Found::Failures })
+}
+
+fn chosen(args: &RunArgs) -> Vec<Scenario> {
+    if args.names.is_empty() { ALL.to_vec() } else { args.names.clone() }
 }
 
 fn seeds(args: &RunArgs, scenario: &Scenario) -> u64 {
