@@ -25,7 +25,7 @@ mod stream;
 pub mod tape;
 
 pub use config::{Account, ClientOrderIds, Config, SymbolConfig};
-pub use error::ApiError;
+pub use error::{ApiError, Outage};
 pub use exchange::Exchange;
 pub use journal::{Event, Fill, Journal, Received, Record, Records};
 pub use order::{OrderKind, OrderStatus, Side, TimeInForce};

