@@ -104,12 +104,19 @@ mod tests {
 
     #[test]
     fn numbers_have_digits_and_one_point_and_nothing_else() {
-        for text in ["", "-1", "+1", "1e3", "1.", ".5", "1.2.3", " 1", "0x1", "１", "123456789012345678901"] {
+        for text in ["", "-1", "+1", "1e3", "1.", ".5", "1.2.3", " 1", "0x1", "１", "123456789012345678901"]
+        {
             assert_eq!((Decimal::read(text), u64::read(text)), (None, None), "{text:?}");
         }
         assert_eq!(Decimal::read("0.10"), Some(Decimal::new(10, 2)));
-        assert_eq!((u64::read("18446744073709551615"), i64::read("18446744073709551615")), (Some(u64::MAX), None));
-        assert_eq!((bool::read("TRUE"), bool::read("false"), bool::read("1")), (Some(true), Some(false), None));
+        assert_eq!(
+            (u64::read("18446744073709551615"), i64::read("18446744073709551615")),
+            (Some(u64::MAX), None)
+        );
+        assert_eq!(
+            (bool::read("TRUE"), bool::read("false"), bool::read("1")),
+            (Some(true), Some(false), None)
+        );
     }
 
     proptest::proptest! {

@@ -12,7 +12,9 @@ pub enum Outage {
     )]
     Overloaded,
     /// −1007, HTTP 408. The request may have been executed.
-    #[error("Timeout waiting for response from backend server. Send status unknown; execution status unknown.")]
+    #[error(
+        "Timeout waiting for response from backend server. Send status unknown; execution status unknown."
+    )]
     Timeout,
     /// HTTP 503. The request was not executed.
     #[error("Service Unavailable.")]

@@ -174,7 +174,10 @@ mod tests {
             error("1,2,3,4,5,1700000000000000,true"),
             "btc.csv:1:11: expected a time in milliseconds, not before the line before, found \"1700000000000000\""
         );
-        assert_eq!(error("99999999999999999999,2,3,4,5,6,1").split(" found").next(), Some("btc.csv:1:1: expected a trade id,"));
+        assert_eq!(
+            error("99999999999999999999,2,3,4,5,6,1").split(" found").next(),
+            Some("btc.csv:1:1: expected a trade id,")
+        );
         assert_eq!(error("1,2,3"), "btc.csv:1:6: expected the id of the first trade, found \"\"");
         assert_eq!(error("1,2,3,4,5,6,true,8"), "btc.csv:1:18: expected 7 columns, found \"8\"");
         assert_eq!(
