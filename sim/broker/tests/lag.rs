@@ -10,6 +10,8 @@ use support::{Broker, dec, number, prices};
 use tokio::time::Instant;
 
 const LAG: Duration = Duration::from_millis(700);
+/// Between two questions: few enough of them for the rate limit.
+const PAUSE: Duration = Duration::from_millis(20);
 
 async fn lagging() -> Broker {
     Broker::start(Config { query_lag: LAG, ..prices(0, &["42000.00"]) }).await
@@ -22,7 +24,7 @@ async fn until<T>(ask: impl AsyncFn() -> Option<T>) -> (T, Duration) {
         if let Some(answer) = ask().await {
             return (answer, begun.elapsed());
         }
-        tokio::task::yield_now().await;
+        tokio::time::sleep(PAUSE).await;
         assert!(begun.elapsed() < Duration::from_secs(20), "the replica never caught up");
     }
 }
