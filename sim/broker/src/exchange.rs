@@ -3,9 +3,18 @@
 //! It changes only through [`State`]'s verbs, which decide at once and return what to tell the owners; delays, sockets and
 //! delivery are the server's.
 
+mod amend;
+mod conditions;
+mod countdown;
 mod execute;
+mod funds;
 mod keys;
+mod liquidate;
+mod offers;
 mod orders;
+#[cfg(test)]
+mod properties;
+mod settings;
 mod update;
 
 use std::{
@@ -14,11 +23,12 @@ use std::{
 };
 
 use env::WallTime;
-use rust_decimal::Decimal;
 
+pub(crate) use countdown::Countdowns;
 pub(crate) use keys::ListenKeys;
-pub(crate) use orders::OrderRef;
-pub(crate) use update::{Change, Execution, Update};
+pub(crate) use offers::{Preview, Top};
+pub(crate) use orders::{OrderRef, Placed};
+pub(crate) use update::{Balance, Change, Endangered, Execution, Update};
 
 use crate::{
     account::Holdings,
@@ -61,11 +71,14 @@ impl Exchange {
             keys: ListenKeys::new(config.accounts.len()),
             markets: config.symbols.into_iter().map(Market::new).collect(),
             journal: journal.clone(),
+            countdowns: Countdowns::default(),
             changed_at: vec![WallTime::from_micros(0); config.accounts.len()],
+            warned: vec![false; config.accounts.len()],
             orders: Vec::new(),
             open: BTreeSet::new(),
             by_client_id: BTreeMap::new(),
             unnamed: 0,
+            ranks: 0,
             seeded: false,
         };
         Arc::new(Self {
@@ -97,6 +110,7 @@ impl Exchange {
 pub(crate) struct State {
     pub keys: ListenKeys,
     pub markets: Vec<Market>,
+    pub countdowns: Countdowns,
     client_order_ids: ClientOrderIds,
     /// API keys, by account.
     names: Vec<Arc<str>>,
@@ -104,6 +118,8 @@ pub(crate) struct State {
     holdings: Vec<Holdings>,
     /// When each account last traded; 1970 before it ever did.
     changed_at: Vec<WallTime>,
+    /// Which accounts have had a margin call and are still in danger.
+    warned: Vec<bool>,
     journal: Arc<Journal>,
     /// By id − 1.
     orders: Vec<Order>,
@@ -113,6 +129,8 @@ pub(crate) struct State {
     by_client_id: BTreeMap<(usize, Arc<str>), u64>,
     /// How many orders came without a client order id.
     unnamed: u64,
+    /// How many places in queues have been given out.
+    ranks: u64,
     seeded: bool,
 }
 
@@ -122,7 +140,7 @@ impl State {
         if !std::mem::replace(&mut self.seeded, true) {
             let seed = seed();
             for market in &mut self.markets {
-                market.cursor = crate::tape::Cursor::new(&market.rules, seed);
+                market.seed(seed);
             }
         }
     }
@@ -141,12 +159,14 @@ impl State {
         self.changed_at[account]
     }
 
-    /// Profit of an account's open positions at the latest prices, in USDT.
-    pub fn unrealized(&self, account: usize) -> Decimal {
-        let of = |(index, market): (usize, &Market)| {
-            self.holdings[account].position(index).unrealized(market.last())
-        };
-        self.markets.iter().enumerate().map(of).sum()
+    /// How many accounts there are.
+    pub fn accounts(&self) -> usize {
+        self.holdings.len()
+    }
+
+    /// All orders that there have ever been, oldest first; their ids are contiguous from 1.
+    pub fn orders(&self) -> &[Order] {
+        &self.orders
     }
 
     /// An account's orders that may still trade, oldest first.

@@ -8,14 +8,17 @@
 //! liquidity at the tape's price has no end. Protocol facts come from the venue's public "USDⓈ-M Futures" API documentation.
 
 mod account;
+mod book;
+mod candles;
 mod config;
+mod depth;
 mod error;
 mod exchange;
 mod filters;
 mod journal;
 mod limits;
+mod margin;
 mod market;
-mod matching;
 mod order;
 mod params;
 mod rest;
@@ -23,12 +26,13 @@ mod server;
 mod sign;
 mod stream;
 pub mod tape;
+mod triggers;
 
-pub use config::{Account, ClientOrderIds, Config, SymbolConfig};
-pub use error::ApiError;
+pub use config::{Account, ClientOrderIds, Config, Liquidity, SymbolConfig};
+pub use error::{ApiError, Filter};
 pub use exchange::Exchange;
 pub use journal::{Event, Fill, Journal, Received, Record, Records};
-pub use order::{OrderKind, OrderStatus, Side, TimeInForce};
+pub use order::{OrderKind, OrderStatus, Side, TimeInForce, WorkingType};
 pub use server::{Server, serve};
 pub use sign::{Signer, sign};
 pub use tape::{AggTrade, Synthetic, Tape, TapeError};

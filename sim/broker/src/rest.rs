@@ -4,6 +4,7 @@ mod account;
 mod listen_key;
 mod market;
 mod order;
+mod terms;
 
 use std::net::IpAddr;
 use std::sync::Arc;

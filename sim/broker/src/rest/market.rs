@@ -9,8 +9,8 @@ use super::{symbol, to_json};
 use crate::{
     config::SymbolConfig,
     error::ApiError,
+    exchange::State,
     limits::{ORDERS_PER_10S, ORDERS_PER_MINUTE, WEIGHT_PER_MINUTE},
-    market::Market,
     params::Params,
     server::Venue,
     tape::AggTrade,
@@ -87,23 +87,24 @@ struct TickerView<'a> {
 }
 
 fn book_ticker(venue: &Venue, params: &Params<'_>) -> Result<String, ApiError> {
-    fn view(market: &Market) -> TickerView<'_> {
-        let ticker = &market.ticker;
+    fn view(state: &State, market: usize) -> TickerView<'_> {
+        let top = state.top(market);
         TickerView {
-            symbol: &market.symbol,
-            bid_price: ticker.bid,
-            bid_qty: ticker.quantity,
-            ask_price: ticker.ask,
-            ask_qty: ticker.quantity,
-            time: ticker.time,
-            last_update_id: ticker.update_id,
+            symbol: &state.markets[market].symbol,
+            bid_price: top.bid.0,
+            bid_qty: top.bid.1,
+            ask_price: top.ask.0,
+            ask_qty: top.ask.1,
+            time: top.time,
+            last_update_id: top.version,
         }
     }
     let state = venue.exchange.lock();
     if params.text("symbol").is_none() {
-        return Ok(to_json(&state.markets.iter().map(view).collect::<Vec<_>>()));
+        let views: Vec<_> = (0..state.markets.len()).map(|market| view(&state, market)).collect();
+        return Ok(to_json(&views));
     }
-    Ok(to_json(&view(&state.markets[symbol(&state, params)?])))
+    Ok(to_json(&view(&state, symbol(&state, params)?)))
 }
 
 fn exchange_info(venue: &Venue, now: WallTime) -> String {

@@ -6,12 +6,12 @@ use env::WallTime;
 use rust_decimal::Decimal;
 use serde::Serialize;
 
-use super::{symbol, to_json};
+use super::{symbol, terms, to_json};
 use crate::{
     error::ApiError,
     exchange::OrderRef,
     limits::OrderCounts,
-    order::{NewOrder, Order, OrderKind, OrderStatus, Side, TimeInForce},
+    order::{Order, OrderKind, OrderStatus, Side, TimeInForce, WorkingType},
     params::Params,
     server::Venue,
 };
@@ -49,10 +49,13 @@ pub(super) struct OrderView<'a> {
     close_position: bool,
     side: Side,
     position_side: &'static str,
-    stop_price: &'static str,
-    working_type: &'static str,
+    stop_price: Decimal,
+    working_type: WorkingType,
     price_protect: bool,
     orig_type: OrderKind,
+    price_match: &'static str,
+    self_trade_prevention_mode: &'static str,
+    good_till_date: i64,
     time: i64,
     update_time: i64,
 }
@@ -73,13 +76,16 @@ impl<'a> From<&'a Order> for OrderView<'a> {
             time_in_force: order.terms.time_in_force,
             kind: order.terms.kind,
             reduce_only: order.terms.reduce_only,
-            close_position: false,
+            close_position: order.terms.close_position,
             side: order.terms.side,
             position_side: "BOTH",
-            stop_price: "0",
-            working_type: "CONTRACT_PRICE",
+            stop_price: order.terms.stop_price,
+            working_type: order.terms.working_type,
             price_protect: false,
-            orig_type: order.terms.kind,
+            orig_type: order.original_kind,
+            price_match: "NONE",
+            self_trade_prevention_mode: "NONE",
+            good_till_date: 0,
             time: order.accepted_at.as_millis(),
             update_time: order.updated_at.as_millis(),
         }
@@ -143,14 +149,14 @@ async fn try_place(
     let wants_result = params.text("newOrderRespType") == Some("RESULT");
     let terms = {
         let state = venue.exchange.lock();
-        let terms = terms(symbol(&state, params)?, client_order_id, params)?;
+        let terms = terms::read(symbol(&state, params)?, client_order_id, params)?;
         state.receive(now, account, &terms);
         terms
     };
     delay(venue, "broker.order.matching_delay", MATCHING_DELAY_US).await;
     let placed = {
         let mut state = venue.exchange.lock();
-        let placed = state.place(venue.env.clock.now(), account, terms, &*venue.env.entropy)?;
+        let placed = state.place(venue.env.clock.now(), account, terms)?;
         venue.tell(&state, &placed.updates);
         placed
     };
@@ -162,30 +168,6 @@ async fn try_place(
 async fn delay(venue: &Venue, site: &'static str, (least, spread): (u64, u64)) {
     let micros = least + venue.env.entropy.below(site, spread);
     tokio::time::sleep(Duration::from_micros(micros)).await;
-}
-
-/// Reads an order ("New Order"): which parameters each type needs, and which words they may be.
-fn terms(market: usize, client_order_id: Arc<str>, params: &Params<'_>) -> Result<NewOrder, ApiError> {
-    let side = Side::from_word(params.required("side")?).ok_or(ApiError::Side)?;
-    let kind = OrderKind::from_word(params.required("type")?).ok_or(ApiError::OrderType)?;
-    let quantity = params.required_parsed("quantity")?;
-    if params.text("positionSide").is_some_and(|side| side != "BOTH") {
-        return Err(ApiError::PositionSide);
-    }
-    let (time_in_force, price) = match kind {
-        OrderKind::Market => (TimeInForce::Gtc, Decimal::ZERO),
-        OrderKind::Limit => {
-            let word = params.required("timeInForce")?;
-            (TimeInForce::from_word(word).ok_or(ApiError::TimeInForce)?, params.required_parsed("price")?)
-        }
-    };
-    let reduce_only = match params.text("reduceOnly") {
-        None => false,
-        Some(word) if word.eq_ignore_ascii_case("false") => false,
-        Some(word) if word.eq_ignore_ascii_case("true") => true,
-        Some(_) => return Err(ApiError::MissingParameter("reduceOnly")),
-    };
-    Ok(NewOrder { client_order_id, market, side, kind, time_in_force, quantity, price, reduce_only })
 }
 
 /// `^[.A-Z:/a-z0-9_-]{1,36}$` ("New Order", `newClientOrderId`).
@@ -204,28 +186,6 @@ fn named<'a>(params: &'a Params<'_>) -> Result<OrderRef<'a>, ApiError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn refusal(query: &str) -> ApiError {
-        terms(0, "c".into(), &Params::parse(query, "")).expect_err("the order is malformed")
-    }
-
-    #[test]
-    fn each_malformed_parameter_has_its_own_refusal() {
-        assert_eq!(refusal("type=MARKET&quantity=1"), ApiError::MissingParameter("side"));
-        assert_eq!(refusal("side=HOLD&type=MARKET&quantity=1"), ApiError::Side);
-        assert_eq!(refusal("side=BUY&type=STOP&quantity=1"), ApiError::OrderType);
-        assert_eq!(refusal("side=BUY&type=MARKET&quantity=x"), ApiError::MissingParameter("quantity"));
-        assert_eq!(
-            refusal("side=BUY&type=LIMIT&quantity=1&price=1"),
-            ApiError::MissingParameter("timeInForce")
-        );
-        let limit = "side=BUY&type=LIMIT&quantity=1&timeInForce=";
-        assert_eq!(refusal(&format!("{limit}DAY&price=1")), ApiError::TimeInForce);
-        assert_eq!(refusal(&format!("{limit}GTC")), ApiError::MissingParameter("price"));
-        let market = "side=BUY&type=MARKET&quantity=1";
-        assert_eq!(refusal(&format!("{market}&reduceOnly=x")), ApiError::MissingParameter("reduceOnly"));
-        assert_eq!(refusal(&format!("{market}&positionSide=LONG")), ApiError::PositionSide);
-    }
 
     #[test]
     fn client_order_ids_have_up_to_36_harmless_characters() {

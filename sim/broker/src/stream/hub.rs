@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ops::Bound,
     sync::{Arc, Mutex, MutexGuard},
 };
 
@@ -53,6 +54,13 @@ impl Hub {
         let connection = Connection { combined, names: BTreeSet::new(), outbox, _served: served };
         listeners.connections.insert(id, connection);
         (Seat { hub: self, id }, Inbox { events, lost })
+    }
+
+    /// The streams that somebody listens to and whose names begin with `prefix`, sorted.
+    pub fn listened(&self, prefix: &str) -> Vec<Arc<str>> {
+        let listeners = self.lock();
+        let from = listeners.streams.range::<str, _>((Bound::Included(prefix), Bound::Unbounded));
+        from.map(|(name, _)| name).take_while(|name| name.starts_with(prefix)).cloned().collect()
     }
 
     /// Sends what `render` gives to all who listen to `name`; does nothing when nobody does.
@@ -156,6 +164,9 @@ mod tests {
         hub.publish("a", || "{}".into());
         assert_eq!(raw.events.try_recv().as_deref(), Ok("{}"));
         assert_eq!(wrapped.events.try_recv().as_deref(), Ok(r#"{"stream":"a","data":{}}"#));
+        both.subscribe("ab");
+        both.subscribe("b");
+        assert_eq!(hub.listened("a"), ["a".into(), "ab".into()]);
         plain.unsubscribe("a");
         drop(both);
         hub.publish("a", || unreachable!("nobody listens any more"));

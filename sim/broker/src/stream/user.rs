@@ -8,8 +8,8 @@ use serde_json::json;
 use tokio::time::{Instant, sleep_until};
 
 use crate::{
-    exchange::{Change, Execution, Update},
-    order::{Order, OrderKind, OrderStatus, Side, TimeInForce},
+    exchange::{Balance, Change, Endangered, Execution, Update},
+    order::{Order, OrderKind, OrderStatus, Side, TimeInForce, WorkingType},
     server::Venue,
 };
 
@@ -21,15 +21,37 @@ pub(crate) fn render(update: &Update) -> String {
             let o = order_fields(order, execution, millis);
             to_json(&OrderEvent { e: "ORDER_TRADE_UPDATE", event_time: millis, time: millis, o })
         }
-        Change::Balance { wallet, symbol, amount, entry_price, unrealized } => {
-            let wallet = wallet.normalize();
-            let balance = Balance { a: "USDT", wb: wallet, cw: wallet, bc: "0" };
-            let position =
-                Position { s: symbol, pa: *amount, ep: *entry_price, up: unrealized.normalize(), ps: "BOTH" };
-            let a = AccountFields { m: "ORDER", balances: [balance], positions: [position] };
+        Change::Balance(balance) => {
+            let a = account_fields(balance);
             to_json(&AccountEvent { e: "ACCOUNT_UPDATE", event_time: millis, time: millis, a })
         }
+        Change::Leverage { symbol, leverage } => to_json(&json!({
+            "e": "ACCOUNT_CONFIG_UPDATE",
+            "E": millis,
+            "T": millis,
+            "ac": { "s": &**symbol, "l": leverage },
+        })),
+        Change::MarginCall { wallet, positions } => to_json(&json!({
+            "e": "MARGIN_CALL",
+            "E": millis,
+            "cw": wallet.normalize(),
+            "p": positions.iter().map(endangered).collect::<Vec<_>>(),
+        })),
     }
+}
+
+/// A position of a margin call ("Event: Margin Call").
+fn endangered(position: &Endangered) -> serde_json::Value {
+    json!({
+        "s": &*position.symbol,
+        "ps": "BOTH",
+        "pa": position.amount,
+        "mt": "CROSSED",
+        "iw": "0",
+        "mp": position.mark_price,
+        "up": position.unrealized.normalize(),
+        "mm": position.maintenance.normalize(),
+    })
 }
 
 /// Lets listen keys expire: tells who still listens, once.
@@ -86,7 +108,7 @@ struct OrderFields<'a> {
     #[serde(rename = "ap")]
     average_price: Decimal,
     #[serde(rename = "sp")]
-    stop_price: &'static str,
+    stop_price: Decimal,
     #[serde(rename = "x")]
     execution: &'static str,
     #[serde(rename = "X")]
@@ -112,7 +134,7 @@ struct OrderFields<'a> {
     #[serde(rename = "R")]
     reduce_only: bool,
     #[serde(rename = "wt")]
-    working_type: &'static str,
+    working_type: WorkingType,
     #[serde(rename = "ot")]
     original_kind: OrderKind,
     #[serde(rename = "ps")]
@@ -121,6 +143,14 @@ struct OrderFields<'a> {
     close_position: bool,
     #[serde(rename = "rp")]
     realized_pnl: Decimal,
+    #[serde(rename = "pP")]
+    price_protect: bool,
+    #[serde(rename = "V")]
+    self_trade_prevention: &'static str,
+    #[serde(rename = "pm")]
+    price_match: &'static str,
+    #[serde(rename = "gtd")]
+    good_till_date: i64,
 }
 
 fn order_fields<'a>(order: &'a Order, execution: &Execution, time: i64) -> OrderFields<'a> {
@@ -128,6 +158,7 @@ fn order_fields<'a>(order: &'a Order, execution: &Execution, time: i64) -> Order
         Execution::New => ("NEW", None),
         Execution::Canceled => ("CANCELED", None),
         Execution::Expired => ("EXPIRED", None),
+        Execution::Amended => ("AMENDMENT", None),
         Execution::Trade(fill) => ("TRADE", Some(fill)),
     };
     let of_fill = |value: fn(&crate::Fill) -> Decimal| fill.map(value).unwrap_or_default();
@@ -140,7 +171,7 @@ fn order_fields<'a>(order: &'a Order, execution: &Execution, time: i64) -> Order
         quantity: order.terms.quantity,
         price: order.terms.price,
         average_price: order.average_price(),
-        stop_price: "0",
+        stop_price: order.terms.stop_price,
         execution: word,
         status: order.status,
         order_id: order.id,
@@ -153,11 +184,15 @@ fn order_fields<'a>(order: &'a Order, execution: &Execution, time: i64) -> Order
         trade_id: fill.map_or(0, |fill| fill.trade_id),
         maker: fill.is_some_and(|fill| fill.maker),
         reduce_only: order.terms.reduce_only,
-        working_type: "CONTRACT_PRICE",
-        original_kind: order.terms.kind,
+        working_type: order.terms.working_type,
+        original_kind: order.original_kind,
         position_side: "BOTH",
-        close_position: false,
+        close_position: order.terms.close_position,
         realized_pnl: of_fill(|fill| fill.realized_pnl),
+        price_protect: false,
+        self_trade_prevention: "NONE",
+        price_match: "NONE",
+        good_till_date: 0,
     }
 }
 
@@ -175,26 +210,48 @@ struct AccountEvent<'a> {
 struct AccountFields<'a> {
     m: &'static str,
     #[serde(rename = "B")]
-    balances: [Balance; 1],
+    balances: [BalanceFields; 1],
     #[serde(rename = "P")]
-    positions: [Position<'a>; 1],
+    positions: [PositionFields<'a>; 1],
 }
 
 #[derive(Serialize)]
-struct Balance {
+struct BalanceFields {
     a: &'static str,
     wb: Decimal,
     cw: Decimal,
     bc: &'static str,
 }
 
+/// In the order of the documentation, under its short names.
 #[derive(Serialize)]
-struct Position<'a> {
+struct PositionFields<'a> {
     s: &'a str,
     pa: Decimal,
     ep: Decimal,
+    bep: Decimal,
+    cr: Decimal,
     up: Decimal,
+    mt: &'static str,
+    iw: &'static str,
     ps: &'static str,
+}
+
+fn account_fields(balance: &Balance) -> AccountFields<'_> {
+    let wallet = balance.wallet.normalize();
+    let position = PositionFields {
+        s: &balance.symbol,
+        pa: balance.amount,
+        ep: balance.entry_price,
+        bep: balance.break_even_price,
+        cr: balance.realized.normalize(),
+        up: balance.unrealized.normalize(),
+        mt: "cross",
+        iw: "0",
+        ps: "BOTH",
+    };
+    let funds = BalanceFields { a: "USDT", wb: wallet, cw: wallet, bc: "0" };
+    AccountFields { m: "ORDER", balances: [funds], positions: [position] }
 }
 
 #[cfg(test)]
