@@ -10,7 +10,7 @@ use crate::order::Side;
 const INITIAL_LEVERAGE: u32 = 20;
 
 /// Wallet and positions of one account.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Holdings {
     /// USDT, after fees and realised profit.
     pub wallet: Decimal,

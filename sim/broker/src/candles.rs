@@ -19,7 +19,7 @@ pub(crate) struct Interval {
 }
 
 /// All intervals on offer.
-pub(crate) const INTERVALS: [Interval; 11] = [
+const INTERVALS: [Interval; 11] = [
     Interval { word: "1m", minutes: 1 },
     Interval { word: "3m", minutes: 3 },
     Interval { word: "5m", minutes: 5 },
@@ -34,6 +34,8 @@ pub(crate) const INTERVALS: [Interval; 11] = [
 ];
 
 impl Interval {
+    pub const MINUTE: Self = INTERVALS[0];
+
     pub fn from_word(word: &str) -> Option<Self> {
         INTERVALS.into_iter().find(|interval| interval.word == word)
     }
@@ -188,11 +190,15 @@ pub(crate) struct Period {
     pub to: Option<i64>,
 }
 
+impl Period {
+    pub fn contains(self, time: i64) -> bool {
+        self.from.is_none_or(|from| from <= time) && self.to.is_none_or(|to| time <= to)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const MINUTE: Interval = INTERVALS[0];
 
     fn candles(trades: &[(i64, i64)]) -> Candles {
         let mut candles = Candles::default();
@@ -221,7 +227,7 @@ mod tests {
     #[test]
     fn minutes_without_trades_are_flat_and_longer_candles_are_made_of_minutes() {
         let candles = candles(&[(5, 10), (59_999, 14), (60_000, 12), (190_000, 8)]);
-        let minutes = candles.list(MINUTE, Period::default(), 10, 250_000);
+        let minutes = candles.list(Interval::MINUTE, Period::default(), 10, 250_000);
         assert_eq!(
             minutes.iter().map(shape).collect::<Vec<_>>(),
             [
@@ -245,7 +251,7 @@ mod tests {
     fn a_start_gives_the_first_candles_and_none_the_latest() {
         let candles = candles(&[(0, 1), (60_000, 2), (120_000, 3), (180_000, 4)]);
         let starts = |from, to, limit| {
-            let list = candles.list(MINUTE, Period { from, to }, limit, 180_001);
+            let list = candles.list(Interval::MINUTE, Period { from, to }, limit, 180_001);
             list.iter().map(|candle| candle.start / 60_000).collect::<Vec<_>>()
         };
         assert_eq!(starts(None, None, 2), [2, 3]);
@@ -260,7 +266,7 @@ mod tests {
     #[test]
     fn a_clock_set_back_loses_no_trade() {
         let candles = candles(&[(120_000, 5), (0, 7)]);
-        let list = candles.list(MINUTE, Period::default(), 5, 0);
+        let list = candles.list(Interval::MINUTE, Period::default(), 5, 0);
         assert_eq!(list.iter().map(shape).collect::<Vec<_>>(), [(120_000, prices([5, 7, 5, 7]), 4)]);
     }
 }

@@ -20,11 +20,14 @@ mod update;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
 };
 
-use env::WallTime;
-
+pub(crate) use amend::Amendment;
 pub(crate) use countdown::Countdowns;
+use env::WallTime;
+use faults::Board;
+pub(crate) use funds::{exposure, unrealized};
 pub(crate) use keys::ListenKeys;
 pub(crate) use offers::{Preview, Top};
 pub(crate) use orders::{OrderRef, Placed};
@@ -33,17 +36,23 @@ pub(crate) use update::{Balance, Change, Endangered, Execution, Update};
 use crate::{
     account::Holdings,
     config::{ClientOrderIds, Config},
+    fault::Fault,
     journal::{Event, Journal, Record},
     limits::Limits,
     market::Market,
     order::Order,
+    replica::{HORIZON, Replica},
     sign::Signer,
 };
 
 /// An exchange: serve it with [`serve`](crate::serve), as often as its process restarts.
 pub struct Exchange {
     pub(crate) port: u16,
+    pub(crate) max_connections: usize,
+    pub(crate) query_lag: Duration,
     pub(crate) limits: Mutex<Limits>,
+    replica: Mutex<Replica>,
+    faults: Arc<Board<Fault>>,
     customers: Vec<Customer>,
     journal: Arc<Journal>,
     state: Mutex<State>,
@@ -72,6 +81,7 @@ impl Exchange {
             markets: config.symbols.into_iter().map(Market::new).collect(),
             journal: journal.clone(),
             countdowns: Countdowns::default(),
+            faults: config.faults.clone(),
             changed_at: vec![WallTime::from_micros(0); config.accounts.len()],
             warned: vec![false; config.accounts.len()],
             orders: Vec::new(),
@@ -83,6 +93,10 @@ impl Exchange {
         };
         Arc::new(Self {
             port: config.port,
+            max_connections: config.max_connections,
+            query_lag: config.query_lag.min(HORIZON),
+            replica: Mutex::new(Replica::new(state.holdings.iter().cloned())),
+            faults: config.faults,
             limits: Mutex::new(Limits::new()),
             customers,
             journal,
@@ -93,6 +107,15 @@ impl Exchange {
     /// What really happened.
     pub fn journal(&self) -> &Arc<Journal> {
         &self.journal
+    }
+
+    /// What is wrong with it.
+    pub fn faults(&self) -> &Arc<Board<Fault>> {
+        &self.faults
+    }
+
+    pub(crate) fn replica(&self) -> MutexGuard<'_, Replica> {
+        self.replica.lock().expect("no holder of this lock panics")
     }
 
     /// The account with `api_key`: its index and its signer.
@@ -121,6 +144,7 @@ pub(crate) struct State {
     /// Which accounts have had a margin call and are still in danger.
     warned: Vec<bool>,
     journal: Arc<Journal>,
+    faults: Arc<Board<Fault>>,
     /// By id − 1.
     orders: Vec<Order>,
     /// Ids of the orders that may still trade.
@@ -157,11 +181,6 @@ impl State {
     /// When the account's wallet and positions last changed.
     pub fn changed_at(&self, account: usize) -> WallTime {
         self.changed_at[account]
-    }
-
-    /// How many accounts there are.
-    pub fn accounts(&self) -> usize {
-        self.holdings.len()
     }
 
     /// All orders that there have ever been, oldest first; their ids are contiguous from 1.

@@ -9,9 +9,10 @@ use super::{
 };
 use crate::{
     book::Resting,
+    fault::Fault,
     filters,
     journal::{Event, Fill},
-    order::{Order, OrderKind, OrderStatus, TimeInForce},
+    order::{NewOrder, Order, OrderKind, OrderStatus, TimeInForce},
     tape::AggTrade,
 };
 
@@ -68,19 +69,45 @@ impl State {
 
     /// Lets an order take what the book offers at its price; the rest waits there or expires.
     pub(super) fn meet_market(&mut self, now: WallTime, id: u64, updates: &mut Vec<Update>) {
-        while let Some((offer, quantity)) = self.next_match(id) {
+        let mut room = self.room(id);
+        let killed =
+            self.order(id).terms.time_in_force == TimeInForce::Fok && room < self.order(id).remaining();
+        while let Some((offer, quantity)) = self.next_match(id).filter(|_| !killed && room > Decimal::ZERO) {
+            let quantity = quantity.min(room);
+            room -= quantity;
             self.take(now, id, &offer, quantity, updates);
         }
-        let order = self.order(id);
-        if !order.status.is_open() {
+        if !self.order(id).status.is_open() {
             return;
         }
-        let may_rest = matches!(order.terms.time_in_force, TimeInForce::Gtc | TimeInForce::Gtx);
-        if order.terms.kind == OrderKind::Limit && may_rest && self.tradable(id) > Decimal::ZERO {
+        if self.may_rest(id) {
             self.rest(id);
         } else {
             updates.push(self.end(now, id, OrderStatus::Expired));
         }
+    }
+
+    /// The most that an arriving order may trade: all of it or, under a fault, a share in whole steps.
+    fn room(&self, id: u64) -> Decimal {
+        let tradable = self.tradable(id);
+        if self.next_match(id).is_none() {
+            return tradable;
+        }
+        let share = self.faults.strike(|fault| match fault {
+            Fault::PartialFill { percent } => Some(Decimal::new((*percent).cast_signed(), 2)),
+            _ => None,
+        });
+        share.map_or(tradable, |share| self.whole_steps(self.order(id).terms.market, tradable * share))
+    }
+
+    /// Whether what is left of an order may wait in the book. Where a fault keeps it from trading with another customer, it
+    /// may not: their orders would cross.
+    fn may_rest(&self, id: u64) -> bool {
+        let terms = &self.order(id).terms;
+        let patient = matches!(terms.time_in_force, TimeInForce::Gtc | TimeInForce::Gtx);
+        let opposite = self.markets[terms.market].book.best(terms.side.opposite());
+        let crosses = opposite.is_some_and(|price| terms.side.accepts(terms.price, price));
+        terms.kind == OrderKind::Limit && patient && !crosses && self.tradable(id) > Decimal::ZERO
     }
 
     /// The best offer that an arriving order can take, and how much of it.
@@ -97,7 +124,7 @@ impl State {
 
     /// The worst price that an order may trade at: its own limit or, for a market order, the symbol's `PERCENT_PRICE`. The
     /// exchange's own liquidations have none.
-    pub(super) fn bound(&self, terms: &crate::order::NewOrder) -> Option<Decimal> {
+    pub(super) fn bound(&self, terms: &NewOrder) -> Option<Decimal> {
         let market = &self.markets[terms.market];
         match terms.kind {
             OrderKind::Liquidation => None,

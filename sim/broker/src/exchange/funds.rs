@@ -4,35 +4,18 @@ use rust_decimal::Decimal;
 
 use super::{Preview, State};
 use crate::{
+    account::Holdings,
     error::ApiError,
     margin::{Exposure, Margin},
+    market::Market,
     order::{NewOrder, Order, Side},
 };
 
 impl State {
     /// What an account binds in a market, leaving out the order with id `except`.
     pub fn exposure(&self, account: usize, market: usize, except: Option<u64>) -> Exposure {
-        let (holdings, of) = (&self.holdings[account], &self.markets[market]);
-        let mark = of.mark();
-        let mut exposure = Exposure {
-            notional: holdings.position(market).amount * mark,
-            leverage: holdings.leverage(market),
-            maintenance_rate: of.rules.maintenance_rate,
-            ..Exposure::default()
-        };
-        let binds = |order: &&Order| {
-            order.terms.market == market
-                && !order.terms.reduces()
-                && !order.is_waiting()
-                && Some(order.id) != except
-        };
-        for order in self.open_orders(account).filter(binds) {
-            match order.terms.side {
-                Side::Buy => exposure.bids += order.remaining() * order.terms.price,
-                Side::Sell => exposure.asks += order.remaining() * order.terms.price.max(mark),
-            }
-        }
-        exposure
+        let orders = self.open_orders(account).filter(|order| Some(order.id) != except);
+        exposure(&self.markets, &self.holdings[account], market, orders)
     }
 
     /// An account's margin over all markets.
@@ -103,12 +86,39 @@ impl State {
         others + terms.quantity <= reducible
     }
 
-    /// Profit of an account's open positions at the mark prices, in USDT.
-    pub fn unrealized(&self, account: usize) -> Decimal {
-        let holdings = &self.holdings[account];
-        let of = |(index, market): (usize, &crate::market::Market)| {
-            holdings.position(index).unrealized(market.mark())
-        };
-        self.markets.iter().enumerate().map(of).sum()
+    fn unrealized(&self, account: usize) -> Decimal {
+        unrealized(&self.markets, &self.holdings[account])
     }
+}
+
+/// Profit of open positions at the mark prices, in USDT.
+pub(crate) fn unrealized(markets: &[Market], holdings: &Holdings) -> Decimal {
+    let of = |(index, market): (usize, &Market)| holdings.position(index).unrealized(market.mark());
+    markets.iter().enumerate().map(of).sum()
+}
+
+/// What a position and the `orders` of its owner bind in a market.
+pub(crate) fn exposure<'a>(
+    markets: &[Market],
+    holdings: &Holdings,
+    market: usize,
+    orders: impl Iterator<Item = &'a Order>,
+) -> Exposure {
+    let of = &markets[market];
+    let mark = of.mark();
+    let mut exposure = Exposure {
+        notional: holdings.position(market).amount * mark,
+        leverage: holdings.leverage(market),
+        maintenance_rate: of.rules.maintenance_rate,
+        ..Exposure::default()
+    };
+    let binds =
+        |order: &&Order| order.terms.market == market && !order.terms.reduces() && !order.is_waiting();
+    for order in orders.filter(binds) {
+        match order.terms.side {
+            Side::Buy => exposure.bids += order.remaining() * order.terms.price,
+            Side::Sell => exposure.asks += order.remaining() * order.terms.price.max(mark),
+        }
+    }
+    exposure
 }

@@ -113,6 +113,12 @@ impl State {
         (order.account == account && order.terms.market == market).then_some(order)
     }
 
+    /// The account's order before the one with `id`.
+    pub fn order_before(&self, account: usize, id: u64) -> Option<u64> {
+        let earlier = self.orders[..index(id)].iter().rev();
+        earlier.filter(|order| order.account == account).map(|order| order.id).next()
+    }
+
     /// Cancels what is left of an open order.
     ///
     /// # Errors

@@ -46,6 +46,18 @@ pub(crate) struct Endangered {
     pub maintenance: Decimal,
 }
 
+impl Change {
+    /// The protocol's "event type".
+    pub fn event(&self) -> &'static str {
+        match self {
+            Self::Order { .. } => "ORDER_TRADE_UPDATE",
+            Self::Balance(_) => "ACCOUNT_UPDATE",
+            Self::Leverage { .. } => "ACCOUNT_CONFIG_UPDATE",
+            Self::MarginCall { .. } => "MARGIN_CALL",
+        }
+    }
+}
+
 /// The protocol's "execution type".
 pub(crate) enum Execution {
     New,

@@ -1,4 +1,4 @@
-//! `/fapi/v1/order`: place, query and cancel one order.
+//! `/fapi/v1/order` and its kin: place, test, query, change and cancel orders.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,18 +9,40 @@ use serde::Serialize;
 use super::{symbol, terms, to_json};
 use crate::{
     error::ApiError,
-    exchange::OrderRef,
+    exchange::{Amendment, Change, Execution, OrderRef, Placed, Update},
+    fault::{Fault, Subject},
     limits::OrderCounts,
     order::{Order, OrderKind, OrderStatus, Side, TimeInForce, WorkingType},
     params::Params,
     server::Venue,
 };
 
-/// What is asked about an order that exists.
+/// What is asked about orders that exist, or would be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Endpoint {
+    Amend,
     Cancel,
+    CancelAll,
     Query,
+    QueryOpen,
+    Test,
+}
+
+impl Endpoint {
+    pub fn weight(self) -> u32 {
+        match self {
+            Self::Amend | Self::Test => 0,
+            Self::Cancel | Self::CancelAll | Self::Query | Self::QueryOpen => 1,
+        }
+    }
+
+    pub fn subject(self) -> Subject {
+        match self {
+            Self::Amend | Self::Test => Subject::Orders { reduces: false },
+            Self::Cancel | Self::CancelAll => Subject::Orders { reduces: true },
+            Self::Query | Self::QueryOpen => Subject::Queries,
+        }
+    }
 }
 
 /// From an order's arrival to its meeting the market: 2–6 ms.
@@ -101,16 +123,38 @@ pub(super) fn answer(
 ) -> Result<String, ApiError> {
     let mut state = venue.exchange.lock();
     let market = symbol(&state, params)?;
-    let order = named(params)?;
     match endpoint {
-        Endpoint::Query => {
-            let order = state.find(account, market, order).ok_or(ApiError::NoSuchOrder)?;
-            Ok(to_json(&OrderView::from(order)))
+        Endpoint::Query | Endpoint::QueryOpen => {
+            let order = named(params)?;
+            venue.view(&state, account, Subject::Queries, |view| {
+                let wanted = |order: &&Order| endpoint == Endpoint::Query || order.status.is_open();
+                let found = view.find(account, market, order).filter(wanted);
+                Ok(to_json(&OrderView::from(found.ok_or(ApiError::NoSuchOrder)?)))
+            })
         }
         Endpoint::Cancel => {
-            let (order, update) = state.cancel(now, account, market, order)?;
+            let (order, update) = state.cancel(now, account, market, named(params)?)?;
             venue.tell(&state, &[update]);
             Ok(to_json(&OrderView::from(&order)))
+        }
+        Endpoint::CancelAll => {
+            let updates = state.cancel_all(now, account, market);
+            venue.tell(&state, &updates);
+            Ok(r#"{"code":200,"msg":"The operation of cancel all open order is done."}"#.into())
+        }
+        Endpoint::Amend => {
+            let side = Side::from_word(params.required("side")?).ok_or(ApiError::Side)?;
+            let (quantity, price) = (params.required_parsed("quantity")?, params.required_parsed("price")?);
+            venue.limits().order(now.as_millis(), account)?;
+            let amendment = Amendment { side, quantity, price };
+            let amended = state.amend(now, account, market, named(params)?, amendment)?;
+            venue.tell(&state, &amended.updates);
+            Ok(to_json(&OrderView::from(&amended.result)))
+        }
+        Endpoint::Test => {
+            let name = client_order_id(params)?.unwrap_or_default();
+            state.check(account, &terms::read(market, name.into(), params)?)?;
+            Ok("{}".into())
         }
     }
 }
@@ -121,10 +165,10 @@ pub(super) async fn place(
     account: usize,
     params: &Params<'_>,
 ) -> Result<(String, OrderCounts), ApiError> {
-    let client_order_id: Arc<str> = match params.text("newClientOrderId") {
-        Some(id) if is_client_order_id(id) => id.into(),
-        Some(_) => return Err(refused(venue, account, "".into(), ApiError::ClientOrderId)),
-        None => venue.exchange.lock().next_client_order_id(),
+    let client_order_id: Arc<str> = match client_order_id(params) {
+        Ok(Some(id)) => id.into(),
+        Ok(None) => venue.exchange.lock().next_client_order_id(),
+        Err(error) => return Err(refused(venue, account, "".into(), error)),
     };
     let outcome = try_place(venue, account, params, client_order_id.clone()).await;
     outcome.map_err(|reason| refused(venue, account, client_order_id, reason))
@@ -143,7 +187,7 @@ async fn try_place(
 ) -> Result<(String, OrderCounts), ApiError> {
     let now = venue.env.clock.now();
     let counts = {
-        let mut limits = venue.exchange.limits.lock().expect("no holder of this lock panics");
+        let mut limits = venue.limits();
         limits.order(now.as_millis(), account)?
     };
     let wants_result = params.text("newOrderRespType") == Some("RESULT");
@@ -161,13 +205,48 @@ async fn try_place(
         placed
     };
     delay(venue, "broker.order.answer_delay", ANSWER_DELAY_US).await;
+    hold_back(venue, &placed).await;
     let order = if wants_result { &placed.result } else { &placed.accepted };
-    Ok((to_json(&OrderView::from(order)), counts))
+    let mut view = OrderView::from(order);
+    if let Some(earlier) = confused_with(venue, account, order.id) {
+        view.order_id = earlier;
+    }
+    Ok((to_json(&view), counts))
+}
+
+/// Lets the events of an order that traded run ahead of its answer.
+async fn hold_back(venue: &Venue, placed: &Placed) {
+    let is_fill =
+        |update: &Update| matches!(update.change, Change::Order { execution: Execution::Trade(_), .. });
+    if !placed.updates.iter().any(is_fill) {
+        return;
+    }
+    let delay = venue.exchange.faults().strike(|fault| match fault {
+        Fault::FillBeforeAck(delay) => Some(*delay),
+        _ => None,
+    });
+    if let Some(delay) = delay {
+        tokio::time::sleep(delay.draw(&*venue.env.entropy, "broker.fault.fill_before_ack")).await;
+    }
+}
+
+/// The earlier order under whose id this one is confirmed.
+fn confused_with(venue: &Venue, account: usize, id: u64) -> Option<u64> {
+    let earlier = venue.exchange.lock().order_before(account, id)?;
+    let confused = |fault: &mut Fault| matches!(fault, Fault::DuplicateConfirmation).then_some(earlier);
+    venue.exchange.faults().strike(confused)
 }
 
 async fn delay(venue: &Venue, site: &'static str, (least, spread): (u64, u64)) {
     let micros = least + venue.env.entropy.below(site, spread);
     tokio::time::sleep(Duration::from_micros(micros)).await;
+}
+
+fn client_order_id<'a>(params: &'a Params<'_>) -> Result<Option<&'a str>, ApiError> {
+    match params.text("newClientOrderId") {
+        Some(id) if !is_client_order_id(id) => Err(ApiError::ClientOrderId),
+        id => Ok(id),
+    }
 }
 
 /// `^[.A-Z:/a-z0-9_-]{1,36}$` ("New Order", `newClientOrderId`).

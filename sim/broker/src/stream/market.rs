@@ -64,6 +64,11 @@ pub(crate) async fn play(venue: Arc<Venue>, market: usize) {
     }
 }
 
+/// Whether a market has a stream whose name ends with `name`, after the `@`.
+pub(super) fn is_topic(name: &str) -> bool {
+    Topic::read(name).is_some()
+}
+
 /// What of a market is told to whom.
 struct Feed {
     /// All streams of the market begin with this.

@@ -26,13 +26,13 @@ pub(crate) fn render(update: &Update) -> String {
             to_json(&AccountEvent { e: "ACCOUNT_UPDATE", event_time: millis, time: millis, a })
         }
         Change::Leverage { symbol, leverage } => to_json(&json!({
-            "e": "ACCOUNT_CONFIG_UPDATE",
+            "e": update.change.event(),
             "E": millis,
             "T": millis,
             "ac": { "s": &**symbol, "l": leverage },
         })),
         Change::MarginCall { wallet, positions } => to_json(&json!({
-            "e": "MARGIN_CALL",
+            "e": update.change.event(),
             "E": millis,
             "cw": wallet.normalize(),
             "p": positions.iter().map(endangered).collect::<Vec<_>>(),
@@ -64,14 +64,21 @@ pub(crate) async fn expire_keys(venue: Arc<Venue>) {
         };
         sleep_until(next).await;
         let now = Instant::now();
-        let millis = venue.env.clock.now().as_millis();
         let mut state = venue.exchange.lock();
         while let Some(key) = state.keys.pop_expired(now) {
-            env::fact!("broker.user_stream", state = "expired");
-            venue.hub.publish(&key, || {
-                json!({ "e": "listenKeyExpired", "E": millis, "listenKey": &*key }).to_string()
-            });
+            expire(&venue, &key, false);
         }
+    }
+}
+
+/// Tells those who listen to `key` that it is no longer valid, unless it is to be a secret.
+pub(super) fn expire(venue: &Venue, key: &str, silent: bool) {
+    env::fact!("broker.user_stream", state = "expired");
+    if !silent {
+        let millis = venue.env.clock.now().as_millis();
+        venue
+            .hub
+            .publish(key, || json!({ "e": "listenKeyExpired", "E": millis, "listenKey": key }).to_string());
     }
 }
 
@@ -258,10 +265,10 @@ fn account_fields(balance: &Balance) -> AccountFields<'_> {
 mod tests {
     use std::time::Duration;
 
-    use tokio::{sync::Notify, time::timeout};
+    use tokio::time::timeout;
 
     use super::*;
-    use crate::{Config, Exchange, stream::Hub};
+    use crate::{Config, Exchange};
 
     const HOUR: Duration = Duration::from_secs(60 * 60);
 
@@ -271,7 +278,7 @@ mod tests {
         let config = env::os::Config { data_dir: data.path().into(), ..Default::default() };
         let env = env::os::env(config).expect("an environment");
         let exchange = Exchange::new(Config::default());
-        let venue = Arc::new(Venue { env, exchange, hub: Hub::default(), key_created: Notify::new() });
+        let venue = Arc::new(Venue::new(env, exchange));
         let expiry = venue.env.spawn("expiry", expire_keys(venue.clone()));
         tokio::task::yield_now().await;
 
@@ -281,7 +288,7 @@ mod tests {
         seat.subscribe("key");
         assert!(timeout(HOUR - Duration::from_secs(1), inbox.events.recv()).await.is_err());
         let event = timeout(Duration::from_secs(2), inbox.events.recv()).await.expect("it expires now");
-        assert!(event.is_some_and(|event| event.contains("\"e\":\"listenKeyExpired\"")));
+        assert!(event.is_some_and(|event| event.text.contains("\"e\":\"listenKeyExpired\"")));
         assert_eq!(venue.exchange.lock().keys.active(0), None);
         expiry.abort();
     }
