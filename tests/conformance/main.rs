@@ -9,6 +9,7 @@
     reason = "these tests talk to real servers and run nothing inside a simulation"
 )]
 
+mod bus;
 mod report;
 mod servers;
 mod tolerated;
