@@ -10,6 +10,7 @@
 )]
 
 mod bus;
+mod clients;
 mod report;
 mod servers;
 mod tolerated;
