@@ -1,0 +1,98 @@
+//! Our server and the real one, side by side, asked the same.
+
+use std::io;
+
+use super::{
+    compare::{Difference, differences},
+    ours::Ledger,
+    wire::{Client, Message, Mode},
+};
+
+/// A statement and how to send it.
+#[derive(Clone, Debug)]
+pub struct Statement {
+    pub sql: String,
+    /// In text form; none for NULL.
+    pub params: Vec<Option<String>>,
+    pub mode: Mode,
+    /// Whether the order of the rows is part of the answer.
+    pub ordered: bool,
+}
+
+impl Statement {
+    /// A statement without parameters, in one `Query` message.
+    pub fn simple(sql: impl Into<String>) -> Self {
+        Self { sql: sql.into(), params: Vec::new(), mode: Mode::Simple, ordered: true }
+    }
+}
+
+/// Two empty databases. Ours is a server of its own; the real one's is emptied.
+pub struct Pair {
+    pub ours: Ledger,
+    pub real: u16,
+}
+
+/// The role and the database on both servers.
+pub const NAME: &str = "tradewind";
+
+impl Pair {
+    /// Starts our server and empties the real one's database.
+    ///
+    /// # Errors
+    /// When one of them does not let us in.
+    pub fn new(real: u16) -> io::Result<Self> {
+        let mut client = Client::connect(real, NAME, NAME)?;
+        let sql = "SET client_min_messages = warning; DROP SCHEMA public CASCADE; CREATE SCHEMA public";
+        let answer = client.ask(sql, &[], Mode::Simple)?;
+        assert!(!answer.iter().any(|message| matches!(message, Message::Error(_))), "{answer:?}");
+        Ok(Self { ours: Ledger::start(), real })
+    }
+
+    /// A session with both.
+    ///
+    /// # Errors
+    /// When one of them does not let us in.
+    pub fn session(&self) -> io::Result<Session> {
+        Ok(Session {
+            ours: Client::connect(self.ours.port, NAME, NAME)?,
+            real: Client::connect(self.real, NAME, NAME)?,
+        })
+    }
+}
+
+/// A session with our server and one with the real one.
+pub struct Session {
+    pub ours: Client,
+    pub real: Client,
+}
+
+impl Session {
+    /// Asks both.
+    ///
+    /// # Errors
+    /// When a server closes the connection or does not answer.
+    pub fn ask(&mut self, statement: &Statement) -> io::Result<Vec<Difference>> {
+        self.send(statement)?;
+        self.answers(statement.ordered)
+    }
+
+    /// Sends a statement to both.
+    ///
+    /// # Errors
+    /// When a server has closed the connection.
+    pub fn send(&mut self, statement: &Statement) -> io::Result<()> {
+        let Statement { sql, params, mode, .. } = statement;
+        self.real.send(sql, params, *mode)?;
+        self.ours.send(sql, params, *mode)
+    }
+
+    /// Waits for both answers to what was sent.
+    ///
+    /// # Errors
+    /// When a server closes the connection or does not answer.
+    pub fn answers(&mut self, ordered: bool) -> io::Result<Vec<Difference>> {
+        let theirs = self.real.answer()?;
+        let ours = self.ours.answer()?;
+        Ok(differences(&ours, &theirs, ordered))
+    }
+}
