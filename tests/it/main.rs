@@ -3,6 +3,7 @@
 
 mod cli;
 mod determinism;
+mod serve;
 mod slice_on_real_sockets;
 mod snapshots;
 mod tidy;
