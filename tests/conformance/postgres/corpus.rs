@@ -4,7 +4,7 @@ use std::{fs, io, path::Path};
 
 use super::{
     compare::Difference,
-    pair::{Pair, Statement},
+    pair::{Pair, Real, Statement},
     wire::Mode,
 };
 
@@ -51,7 +51,7 @@ impl Corpus {
     ///
     /// # Errors
     /// When a server closes the connection or does not answer.
-    pub fn run(&self, real: u16, mode: Mode) -> io::Result<Vec<Finding>> {
+    pub fn run(&self, real: &Real, mode: Mode) -> io::Result<Vec<Finding>> {
         let pair = Pair::new(real)?;
         let mut session = pair.session()?;
         let mut findings = Vec::new();

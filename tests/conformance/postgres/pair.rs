@@ -24,24 +24,55 @@ impl Statement {
     pub fn simple(sql: impl Into<String>) -> Self {
         Self { sql: sql.into(), params: Vec::new(), mode: Mode::Simple, ordered: true }
     }
+
+    /// The statement, its parameters, its mode.
+    pub fn show(&self) -> String {
+        let params = self.params.iter().map(|param| match param {
+            Some(text) => format!("'{text}'"),
+            None => "NULL".to_owned(),
+        });
+        let params: Vec<_> = params.collect();
+        let with = if params.is_empty() { String::new() } else { format!(" with {}", params.join(", ")) };
+        format!("{};{with}  -- {:?}", self.sql, self.mode)
+    }
 }
 
 /// Two empty databases. Ours is a server of its own; the real one's is emptied.
-pub struct Pair {
+pub struct Pair<'a> {
     pub ours: Ledger,
-    pub real: u16,
+    real: &'a Real,
 }
 
-/// The role and the database on both servers.
+/// A database of the real server, which one test has for itself.
+pub struct Real {
+    port: u16,
+    database: String,
+}
+
+/// The role on both servers.
 pub const NAME: &str = "tradewind";
 
-impl Pair {
+impl Real {
+    /// Makes a database with this name.
+    ///
+    /// # Errors
+    /// When the server does not let us in.
+    pub fn database(port: u16, database: &str) -> io::Result<Self> {
+        let mut client = Client::connect(port, NAME, "postgres")?;
+        for sql in [format!("DROP DATABASE IF EXISTS {database}"), format!("CREATE DATABASE {database}")] {
+            client.ask(&sql, &[], Mode::Simple)?;
+        }
+        Ok(Self { port, database: database.to_owned() })
+    }
+}
+
+impl<'a> Pair<'a> {
     /// Starts our server and empties the real one's database.
     ///
     /// # Errors
     /// When one of them does not let us in.
-    pub fn new(real: u16) -> io::Result<Self> {
-        let mut client = Client::connect(real, NAME, NAME)?;
+    pub fn new(real: &'a Real) -> io::Result<Self> {
+        let mut client = Client::connect(real.port, NAME, &real.database)?;
         let sql = "SET client_min_messages = warning; DROP SCHEMA public CASCADE; CREATE SCHEMA public";
         let answer = client.ask(sql, &[], Mode::Simple)?;
         assert!(!answer.iter().any(|message| matches!(message, Message::Error(_))), "{answer:?}");
@@ -55,7 +86,7 @@ impl Pair {
     pub fn session(&self) -> io::Result<Session> {
         Ok(Session {
             ours: Client::connect(self.ours.port, NAME, NAME)?,
-            real: Client::connect(self.real, NAME, NAME)?,
+            real: Client::connect(self.real.port, NAME, &self.real.database)?,
         })
     }
 }
