@@ -2,7 +2,6 @@
 //!
 //! Blocking on purpose: which of two statements waits for the other must be seen from outside. Deliberately absent:
 //! authentication, encryption, COPY.
-#![expect(clippy::disallowed_types, reason = "a test talks to the servers from outside any environment")]
 
 use std::{
     io::{self, BufReader, Read, Write},
