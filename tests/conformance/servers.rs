@@ -57,7 +57,9 @@ impl Server {
         let mut command = tied(&program("redis-server"), None);
         command.args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--save", "", "--dir"]);
         command.arg(files.path()).args(settings);
-        Self::start(command, port, Signal::TERM, files, |port| TcpStream::connect(("127.0.0.1", port)).is_ok())
+        Self::start(command, port, Signal::TERM, files, |port| {
+            TcpStream::connect(("127.0.0.1", port)).is_ok()
+        })
     }
 
     /// PostgreSQL: database, user and superuser `postgres`, no password, encoding UTF-8, locale C, time zone UTC.

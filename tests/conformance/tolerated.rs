@@ -51,8 +51,13 @@ impl Tolerance {
     /// Naming the entries that admitted nothing.
     pub fn assert_all_used(&self) {
         let used = self.used.borrow();
-        let unused: Vec<&str> =
-            self.entries.iter().zip(&*used).filter(|(_, used)| !**used).map(|(entry, _)| entry.request).collect();
+        let unused: Vec<&str> = self
+            .entries
+            .iter()
+            .zip(&*used)
+            .filter(|(_, used)| !**used)
+            .map(|(entry, _)| entry.request)
+            .collect();
         assert!(unused.is_empty(), "these entries of tolerated.rs admit nothing: {unused:?}");
     }
 
@@ -81,7 +86,8 @@ fn matches(pattern: &str, text: &str) -> bool {
 
 #[test]
 fn a_star_stands_for_any_text() {
-    for (pattern, text) in [("", ""), ("*", ""), ("*", "abc"), ("a*c", "abc"), ("a*c", "ac"), ("*b*", "abc")] {
+    for (pattern, text) in [("", ""), ("*", ""), ("*", "abc"), ("a*c", "abc"), ("a*c", "ac"), ("*b*", "abc")]
+    {
         assert!(matches(pattern, text), "{pattern} {text}");
     }
     for (pattern, text) in [("", "a"), ("a", ""), ("a*c", "ab"), ("a*b", "abc"), ("*d*", "abc")] {
