@@ -9,6 +9,7 @@
     reason = "these tests talk to real servers and run nothing inside a simulation"
 )]
 
+mod bus;
 mod postgres;
 mod report;
 mod servers;

@@ -1,4 +1,4 @@
-//! Generated sessions: asked, compared, and shrunk to what still differs.
+//! Sessions made by a strategy: asked, compared, and shrunk to what still differs.
 
 use std::{fmt::Write, io};
 
@@ -9,68 +9,71 @@ use proptest::{
 
 use super::{
     compare::Difference,
-    pair::{Pair, Real, Session, Statement},
+    pair::{Pair, Real, Statement},
     schema::TABLES,
-    statement,
 };
 
 /// Where a session differs: the statement and how.
 pub struct Failure {
     pub statement: Statement,
     pub differences: Vec<Difference>,
-    /// Everything that was asked before it.
-    pub before: Vec<Statement>,
+    /// What happened before it, a line each.
+    pub before: String,
 }
 
-/// What a run found.
-#[derive(Default)]
-pub struct Report {
-    pub statements: usize,
-    pub failures: Vec<Failure>,
-}
+/// How many statements were compared, and where they differ.
+pub type Found = (usize, Option<Failure>);
 
 /// Decides whether a difference counts.
 pub type Judge<'a> = &'a dyn Fn(&Statement, &Difference) -> bool;
 
-/// Statements of a session before transactions and seeds come to it.
-const LENGTH: usize = 40;
+/// What a run compared.
+#[derive(Default)]
+pub struct Report {
+    pub sessions: usize,
+    pub statements: usize,
+    pub failures: Vec<Failure>,
+}
+
 /// Runs spent on making a failing session smaller.
 const SHRINKING: usize = 0;
 
-/// Asks generated sessions until `statements` have been compared, or `failures` sessions have failed.
+/// Asks sessions until `statements` have been compared, or `failures` sessions have failed.
 ///
 /// # Errors
-/// When a server closes the connection or does not answer.
-pub fn run(real: &Real, seed: u64, statements: usize, failures: usize, judge: Judge<'_>) -> io::Result<Report> {
-    let mut bytes = [0; 32];
-    bytes[..8].copy_from_slice(&seed.to_le_bytes());
-    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+/// When a server closes a connection or does not answer.
+pub fn run<S: Strategy>(
+    sessions: &S,
+    statements: usize,
+    failures: usize,
+    ask: impl Fn(&S::Value) -> io::Result<Found>,
+) -> io::Result<Report> {
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[1; 32]);
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
-    let sessions = statement::session(LENGTH);
     let mut report = Report::default();
     while report.statements < statements && report.failures.len() < failures {
         let mut tree = sessions.new_tree(&mut runner).expect("no strategy here rejects");
-        let (asked, failure) = ask(real, &tree.current(), judge)?;
+        let (asked, failure) = ask(&tree.current())?;
+        report.sessions += 1;
         report.statements += asked;
         if let Some(failure) = failure {
-            report.failures.push(shrunk(real, &mut tree, failure, judge)?);
+            report.failures.push(shrunk(&mut tree, failure, &ask)?);
         }
     }
     Ok(report)
 }
 
-fn shrunk(
-    real: &Real,
-    tree: &mut impl ValueTree<Value = Vec<Statement>>,
+fn shrunk<T: ValueTree>(
+    tree: &mut T,
     mut smallest: Failure,
-    judge: Judge<'_>,
+    ask: impl Fn(&T::Value) -> io::Result<Found>,
 ) -> io::Result<Failure> {
     let mut more = tree.simplify();
     for _ in 0..SHRINKING {
         if !more {
             break;
         }
-        more = match ask(real, &tree.current(), judge)?.1 {
+        more = match ask(&tree.current())?.1 {
             Some(failure) => {
                 smallest = failure;
                 tree.simplify()
@@ -81,21 +84,26 @@ fn shrunk(
     Ok(smallest)
 }
 
-/// Asks one session; returns how many statements were compared, and where it failed.
-fn ask(real: &Real, statements: &[Statement], judge: Judge<'_>) -> io::Result<(usize, Option<Failure>)> {
+/// Asks one session on fresh tables; returns how many statements were compared, and where it failed.
+///
+/// # Errors
+/// When a server closes a connection or does not answer.
+pub fn ask(real: &Real, statements: &[Statement], judge: Judge<'_>) -> io::Result<Found> {
     let pair = Pair::new(real)?;
     let mut session = pair.session()?;
     for table in TABLES {
-        made(&mut session, &Statement::simple(table.create()))?;
+        session.must_agree(&Statement::simple(table.create()))?;
     }
     for (index, statement) in statements.iter().enumerate() {
         let differences = session.ask(statement)?;
         let counting: Vec<_> =
             differences.iter().filter(|difference| judge(statement, difference)).cloned().collect();
         if !counting.is_empty() {
-            let before = statements[..index].to_vec();
-            let failure = Failure { statement: statement.clone(), differences: counting, before };
-            return Ok((index, Some(failure)));
+            let mut before = String::new();
+            for statement in &statements[..index] {
+                let _ = writeln!(before, "    {}", statement.show());
+            }
+            return Ok((index, Some(Failure { statement: statement.clone(), differences: counting, before })));
         }
         if differences.iter().any(Difference::is_of_state) {
             // What follows would differ for this reason alone.
@@ -105,20 +113,10 @@ fn ask(real: &Real, statements: &[Statement], judge: Judge<'_>) -> io::Result<(u
     Ok((statements.len(), None))
 }
 
-fn made(session: &mut Session, statement: &Statement) -> io::Result<()> {
-    let differences = session.ask(statement)?;
-    assert!(differences.is_empty(), "{}: {differences:?}", statement.sql);
-    Ok(())
-}
-
 impl Failure {
     /// The session and the two answers.
     pub fn show(&self) -> String {
-        let mut text = String::new();
-        for statement in &self.before {
-            let _ = writeln!(text, "    {}", statement.show());
-        }
-        let _ = writeln!(text, "  > {}", self.statement.show());
+        let mut text = format!("{}  > {}\n", self.before, self.statement.show());
         for difference in &self.differences {
             let _ = writeln!(text, "      {difference}");
         }

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use crate::servers::Server;
+
 use super::{
     compare::{Difference, differences},
     ours::Ledger,
@@ -37,33 +39,26 @@ impl Statement {
     }
 }
 
-/// Two empty databases. Ours is a server of its own; the real one's is emptied.
-pub struct Pair<'a> {
-    pub ours: Ledger,
-    real: &'a Real,
-}
+/// The role and the database on both servers.
+pub const NAME: &str = "postgres";
 
-/// A database of the real server, which one test has for itself.
-pub struct Real {
-    port: u16,
-    database: String,
-}
-
-/// The role on both servers.
-pub const NAME: &str = "tradewind";
+/// The real server.
+pub struct Real(Server);
 
 impl Real {
-    /// Makes a database with this name.
-    ///
-    /// # Errors
-    /// When the server does not let us in.
-    pub fn database(port: u16, database: &str) -> io::Result<Self> {
-        let mut client = Client::connect(port, NAME, "postgres")?;
-        for sql in [format!("DROP DATABASE IF EXISTS {database}"), format!("CREATE DATABASE {database}")] {
-            client.ask(&sql, &[], Mode::Simple)?;
-        }
-        Ok(Self { port, database: database.to_owned() })
+    pub fn start() -> Self {
+        Self(Server::postgres(&["full_page_writes=off", "synchronous_commit=off"]))
     }
+
+    fn connect(&self) -> io::Result<Client> {
+        Client::connect(self.0.port, NAME, NAME)
+    }
+}
+
+/// Two empty databases. Ours is a server of its own; the real one's is emptied.
+pub struct Pair<'a> {
+    ours: Ledger,
+    real: &'a Real,
 }
 
 impl<'a> Pair<'a> {
@@ -72,7 +67,7 @@ impl<'a> Pair<'a> {
     /// # Errors
     /// When one of them does not let us in.
     pub fn new(real: &'a Real) -> io::Result<Self> {
-        let mut client = Client::connect(real.port, NAME, &real.database)?;
+        let mut client = real.connect()?;
         let sql = "SET client_min_messages = warning; DROP SCHEMA public CASCADE; CREATE SCHEMA public";
         let answer = client.ask(sql, &[], Mode::Simple)?;
         assert!(!answer.iter().any(|message| matches!(message, Message::Error(_))), "{answer:?}");
@@ -86,7 +81,7 @@ impl<'a> Pair<'a> {
     pub fn session(&self) -> io::Result<Session> {
         Ok(Session {
             ours: Client::connect(self.ours.port, NAME, NAME)?,
-            real: Client::connect(self.real.port, NAME, &self.real.database)?,
+            real: self.real.connect()?,
         })
     }
 }
@@ -105,6 +100,19 @@ impl Session {
     pub fn ask(&mut self, statement: &Statement) -> io::Result<Vec<Difference>> {
         self.send(statement)?;
         self.answers(statement.ordered)
+    }
+
+    /// Asks both what they must agree on for anything else to make sense.
+    ///
+    /// # Errors
+    /// As [`Session::ask`].
+    ///
+    /// # Panics
+    /// When they do not.
+    pub fn must_agree(&mut self, statement: &Statement) -> io::Result<()> {
+        let differences = self.ask(statement)?;
+        assert!(differences.is_empty(), "{}: {differences:?}", statement.sql);
+        Ok(())
     }
 
     /// Sends a statement to both.

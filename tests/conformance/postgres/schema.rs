@@ -48,8 +48,7 @@ impl Table {
     pub fn create(&self) -> String {
         let columns = self.columns.iter().map(|Column(name, _, definition)| format!("{name} {definition}"));
         let parts: Vec<_> = columns.chain(self.constraints.iter().map(|text| (*text).to_owned())).collect();
-        let hack = |text: String| text.replace(" REFERENCES t (id)", "").replace(" REFERENCES order_intents ON DELETE CASCADE", "");
-        hack(format!("CREATE TABLE {} ({})", self.name, parts.join(", ")))
+        format!("CREATE TABLE {} ({})", self.name, parts.join(", ")).replace(" REFERENCES t (id)", "").replace(" REFERENCES order_intents ON DELETE CASCADE", "") // HACK
     }
 }
 

@@ -22,12 +22,15 @@ const DEPTH: u32 = 2;
 /// SQL, and whether it says in which order its rows come.
 type Sql = BoxedStrategy<(String, bool)>;
 
+/// Statements of a session, besides those that fill its tables and those of a block.
+const LENGTH: usize = 40;
+
 /// A session: what is asked one after the other.
-pub fn session(length: usize) -> BoxedStrategy<Vec<Statement>> {
+pub fn session() -> BoxedStrategy<Vec<Statement>> {
     let single = statement().prop_map(|statement| vec![statement]);
     let units = Union::new_weighted(vec![(8, single.boxed()), (1, block())]);
     let seeds = Union::new(TABLES.iter().map(|table| plain(insert(table))));
-    (vec(seeds, 12), vec(units, length))
+    (vec(seeds, 12), vec(units, LENGTH))
         .prop_map(|(seeds, units)| seeds.into_iter().chain(units.into_iter().flatten()).collect())
         .boxed()
 }

@@ -1,0 +1,182 @@
+//! The bus beside Redis: generated sessions of several clients, command by command.
+
+mod grammar;
+mod normal;
+mod pair;
+mod resp;
+
+use std::{cell::RefCell, fmt::Write, time::Duration};
+
+use grammar::{Grammar, Words};
+use pair::{CLIENTS, Pair, Session, Step, words};
+use proptest::{
+    collection::vec,
+    prelude::*,
+    strategy::Union,
+    test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner},
+};
+
+use crate::{report, servers::Server, tolerated::Tolerance};
+
+/// Operations to compare, unless `CONFORMANCE_OPS` says otherwise.
+const OPERATIONS: u64 = 20_000;
+/// Commands in a session, on average.
+const SESSION: u64 = 30;
+
+/// What a session is about: the themes of `commands.txt` that meet in it.
+const SUBJECTS: &[&[&str]] = &[
+    &["strings"],
+    &["strings", "keys"],
+    &["strings", "transactions"],
+    &["hashes"],
+    &["hashes", "keys"],
+    &["streams"],
+    &["streams", "keys"],
+    &["streams", "groups"],
+    &["groups"],
+    &["groups", "waiting"],
+    &["groups", "transactions"],
+    &["pubsub"],
+    &["pubsub", "connection"],
+    &["scripts", "strings"],
+    &["connection", "server"],
+    &[
+        "strings",
+        "hashes",
+        "streams",
+        "groups",
+        "keys",
+        "transactions",
+        "scripts",
+        "pubsub",
+        "connection",
+        "server",
+    ],
+];
+
+/// Commands that ours has and generated sessions do not.
+const NOT_GENERATED: &[(&str, &str)] = &[];
+
+fn grammar() -> Grammar {
+    let path = tests::root().join("tests/conformance/bus/commands.txt");
+    Grammar::read(&std::fs::read_to_string(path).expect("the grammar is there"))
+}
+
+fn sessions(grammar: &Grammar) -> impl Strategy<Value = Session> + use<> {
+    let step = |commands: BoxedStrategy<Words>| {
+        let spoilt =
+            (commands, prop::option::weighted(0.06, spoiling())).prop_map(|(words, spoil)| match spoil {
+                Some((how, at)) => how.spoil(words, at),
+                None => words,
+            });
+        (0..CLIENTS, spoilt).prop_map(|(client, words)| Step { client, words })
+    };
+    let subjects = SUBJECTS.iter().map(|themes| {
+        vec(step(grammar.themes(themes)), 1..=2 * SESSION as usize - 1).prop_map(Session).boxed()
+    });
+    Union::new(subjects)
+}
+
+/// How a command is made wrong.
+#[derive(Clone, Debug)]
+enum Spoil {
+    Drop,
+    Repeat,
+    Replace(&'static str),
+    LowerCase,
+}
+
+fn spoiling() -> impl Strategy<Value = (Spoil, prop::sample::Index)> {
+    let junk =
+        prop::sample::select(vec!["", "x", "-1", "1.5", "99999999999999999999", "NX", "COUNT", "\r\n", " "]);
+    let how = prop_oneof![
+        Just(Spoil::Drop),
+        Just(Spoil::Repeat),
+        junk.prop_map(Spoil::Replace),
+        Just(Spoil::LowerCase)
+    ];
+    (how, any::<prop::sample::Index>())
+}
+
+impl Spoil {
+    fn spoil(self, mut words: Words, at: prop::sample::Index) -> Words {
+        let last = words.len() - 1;
+        // The name stays: unknown commands are a theme of their own.
+        let at = 1 + at.index(last.max(1));
+        match self {
+            Self::Drop if last > 0 => drop(words.remove(at)),
+            Self::Replace(junk) if last > 0 => words[at] = junk.into(),
+            Self::Repeat if last > 0 => words.insert(at, words[at].clone()),
+            Self::LowerCase => words[0].make_ascii_lowercase(),
+            _ => words.push(b"more".into()),
+        }
+        words
+    }
+}
+
+#[test]
+fn the_bus_answers_as_redis_does() {
+    let wanted = std::env::var("CONFORMANCE_OPS").map(|text| text.parse().expect("a number of operations"));
+    let operations = wanted.clone().unwrap_or(OPERATIONS);
+    let grammar = grammar();
+    let tolerance = Tolerance::of("bus commands");
+    let pair = RefCell::new(Pair::new(Server::redis(&[]), Server::ours("bus", &[]), tolerance));
+    let config = Config {
+        cases: u32::try_from(operations / SESSION).expect("so many sessions"),
+        failure_persistence: None,
+        max_shrink_time: 60_000,
+        ..Config::default()
+    };
+    // The same sessions on every run.
+    let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
+    let outcome = runner
+        .run(&sessions(&grammar), |session| pair.borrow_mut().run(&session).map_err(TestCaseError::fail));
+    match outcome {
+        Ok(()) => {}
+        Err(TestError::Fail(reason, _)) => {
+            panic!("ours differs from Redis; the shortest session that shows it:\n{reason}")
+        }
+        Err(abort) => panic!("{abort}"),
+    }
+    let pair = pair.into_inner();
+    if wanted.is_err() {
+        pair.tolerance().assert_all_used();
+        report(pair);
+    }
+}
+
+/// Commands that ours does not know, of those that Redis has; and those that it knows and no session has.
+fn coverage(pair: &mut Pair, grammar: &Grammar) -> (Vec<String>, Vec<String>) {
+    let [mut all, _] = pair.ask(&words(&["COMMAND", "LIST"]));
+    let mut names: Vec<String> = all
+        .elements()
+        .iter()
+        .filter_map(|name| Some(String::from_utf8_lossy(name.bytes()?).to_uppercase()))
+        .filter(|name| {
+            !name.contains('|')
+                && !["SHUTDOWN", "MONITOR", "SYNC", "PSYNC", "QUIT", "RESET"].contains(&name.as_str())
+        })
+        .collect();
+    names.sort();
+    let mut unknown = Vec::new();
+    let mut uncompared = Vec::new();
+    for name in names {
+        let [_, ours] = pair.ask(&words(&[&name]));
+        if ours.to_string().starts_with("-ERR unknown command") {
+            unknown.push(name);
+        } else if !grammar.commands.iter().any(|known| known.split(' ').next() == Some(&name))
+            && !NOT_GENERATED.iter().any(|(known, _)| *known == name)
+        {
+            uncompared.push(name);
+        }
+    }
+    (unknown, uncompared)
+}
+
+fn report(mut pair: Pair) {
+    let (unknown, uncompared) = coverage(&mut pair, &grammar());
+    assert!(uncompared.is_empty(), "commands.txt lacks what ours has: {uncompared:?}");
+    let mut text = String::new();
+    writeln!(text, "{} {:?}", pair.tally.operations, unknown).unwrap();
+    report::check("bus commands", &text);
+}
