@@ -10,7 +10,9 @@
 )]
 
 mod bus;
+mod exchange;
 mod postgres;
 mod report;
 mod servers;
 mod tolerated;
+mod transcript;

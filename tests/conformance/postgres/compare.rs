@@ -4,6 +4,9 @@ use std::fmt;
 
 use super::wire::{Column, Fields, Message};
 
+/// SQLSTATE `deadlock_detected`.
+const DEADLOCK: &str = "40P01";
+
 /// One respect in which two answers differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
@@ -85,13 +88,22 @@ fn aspects(answer: &[Message], ordered: bool) -> Aspects {
         ("tag", each(answer, tag)),
         ("params", each(answer, params)),
         ("message", field(b'M')),
-        ("detail", field(b'D')),
+        ("detail", errors(answer, detail).collect()),
         ("hint", field(b'H')),
         ("names", errors(answer, names).collect()),
         ("position", field(b'P')),
         ("notice", each(answer, notice)),
         ("state", each(answer, state)),
     ]
+}
+
+/// The detail, without the numbers of processes and transactions that a deadlock's has.
+fn detail(fields: &Fields) -> String {
+    let mut text = fields.get(b'D').to_owned();
+    if fields.get(b'C') == DEADLOCK {
+        text.retain(|c| !c.is_ascii_digit());
+    }
+    text
 }
 
 fn row(message: &Message) -> Option<String> {

@@ -36,22 +36,21 @@ pub struct Report {
 }
 
 /// Runs spent on making a failing session smaller.
-const SHRINKING: usize = 0;
+const SHRINKING: usize = 200;
 
-/// Asks sessions until `statements` have been compared, or `failures` sessions have failed.
+/// Asks sessions until it is enough.
 ///
 /// # Errors
 /// When a server closes a connection or does not answer.
 pub fn run<S: Strategy>(
     sessions: &S,
-    statements: usize,
-    failures: usize,
+    enough: impl Fn(&Report) -> bool,
     ask: impl Fn(&S::Value) -> io::Result<Found>,
 ) -> io::Result<Report> {
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[1; 32]);
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
     let mut report = Report::default();
-    while report.statements < statements && report.failures.len() < failures {
+    while !enough(&report) {
         let mut tree = sessions.new_tree(&mut runner).expect("no strategy here rejects");
         let (asked, failure) = ask(&tree.current())?;
         report.sessions += 1;

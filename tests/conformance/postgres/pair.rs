@@ -50,6 +50,18 @@ impl Real {
         Self(Server::postgres(&["full_page_writes=off", "synchronous_commit=off"]))
     }
 
+    /// As it says itself, without the name of the distribution.
+    pub fn version(&self) -> String {
+        let mut client = self.connect().expect("the server lets us in");
+        let answer = client.ask("SHOW server_version", &[], Mode::Simple).expect("the server answers");
+        let version = answer.into_iter().find_map(|message| match message {
+            Message::Row(mut row) => row.pop().flatten(),
+            _ => None,
+        });
+        let version = String::from_utf8(version.expect("one row")).expect("text");
+        version.split(' ').next().unwrap_or_default().to_owned()
+    }
+
     fn connect(&self) -> io::Result<Client> {
         Client::connect(self.0.port, NAME, NAME)
     }

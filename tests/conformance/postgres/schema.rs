@@ -48,7 +48,7 @@ impl Table {
     pub fn create(&self) -> String {
         let columns = self.columns.iter().map(|Column(name, _, definition)| format!("{name} {definition}"));
         let parts: Vec<_> = columns.chain(self.constraints.iter().map(|text| (*text).to_owned())).collect();
-        format!("CREATE TABLE {} ({})", self.name, parts.join(", ")).replace(" REFERENCES t (id)", "").replace(" REFERENCES order_intents ON DELETE CASCADE", "") // HACK
+        format!("CREATE TABLE {} ({})", self.name, parts.join(", "))
     }
 }
 
