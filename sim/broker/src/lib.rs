@@ -28,6 +28,7 @@ mod fault;
 mod filters;
 mod journal;
 mod limits;
+mod linger;
 mod margin;
 mod market;
 mod order;
