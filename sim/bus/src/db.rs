@@ -60,6 +60,8 @@ pub(crate) struct Db {
     /// What the timer task sleeps for.
     timer: Option<WallMs>,
     changes: u64,
+    /// A key that can only be read.
+    reserved: Option<(&'static [u8], Value)>,
     /// What commands did, for who records it.
     pub(crate) effects: Effects,
 }
@@ -94,7 +96,20 @@ impl Db {
 
     /// A key's value.
     pub(crate) fn get(&self, key: &[u8]) -> Option<&Value> {
-        self.entries.get(key).map(|entry| &entry.value)
+        match self.entries.get(key) {
+            Some(entry) => Some(&entry.value),
+            None => self.reserved.as_ref().filter(|(reserved, _)| *reserved == key).map(|(_, value)| value),
+        }
+    }
+
+    /// Makes a key that is only there for those who read it: no other method knows it.
+    pub(crate) fn set_reserved(&mut self, key: &'static [u8], bytes: &[u8]) {
+        self.reserved = Some((key, Value::String(bytes.to_vec())));
+    }
+
+    /// All keys with what they hold and their deadlines.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Key, &Value, Option<WallMs>)> {
+        self.entries.iter().map(|(key, entry)| (key, &entry.value, entry.deadline))
     }
 
     /// A key's string.

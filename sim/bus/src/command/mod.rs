@@ -3,9 +3,15 @@
 //! A family of commands is a file with a table; adding one means a line in [`FAMILIES`].
 
 mod admin;
+mod client;
 mod connection;
+mod describe;
+mod gate;
+mod info;
 mod keys;
 mod options;
+mod pubsub;
+mod settings;
 mod stream_reads;
 mod streams;
 mod strings;
@@ -26,8 +32,13 @@ use crate::{
 /// Alphabetical by file.
 const FAMILIES: &[&[Command]] = &[
     admin::COMMANDS,
+    client::COMMANDS,
     connection::COMMANDS,
+    describe::COMMANDS,
+    info::COMMANDS,
     keys::COMMANDS,
+    pubsub::COMMANDS,
+    settings::COMMANDS,
     stream_reads::COMMANDS,
     streams::COMMANDS,
     strings::COMMANDS,
@@ -133,12 +144,38 @@ impl Command {
         self.flags.contains(&flag)
     }
 
+    /// The keys among a request's arguments, as far as their places are fixed.
+    fn keys_in<'a>(&self, args: &Args<'a>) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let Keys { first, last, step } = self.keys;
+        let first = usize::try_from(first).unwrap_or(0);
+        let end = match usize::try_from(last) {
+            Ok(last) => last + 1,
+            Err(_) => (args.len() + 1).saturating_sub(usize::from(last.unsigned_abs())),
+        };
+        let count = if first == 0 { 0 } else { end.min(args.len()).saturating_sub(first) };
+        let step = usize::try_from(step).unwrap_or(1).max(1);
+        args.from(first.min(args.len())).take(count).step_by(step)
+    }
+
     fn admits(&self, count: usize) -> bool {
         match self.arity {
             Arity::Exactly(exact) => count == exact,
             Arity::AtLeast(least) => count >= least,
         }
     }
+}
+
+/// Whether a request may change data.
+pub(crate) fn writes(args: &Args<'_>) -> bool {
+    find(&COMMANDS, &args[0]).is_some_and(|command| command.is(Flag::Write))
+}
+
+/// Executes a request of the append-only file and returns its answer. At no time is a key overdue: the file says when it went.
+pub(crate) fn repeat(shared: &Shared, state: &mut State, session: &mut Session, args: Args<'_>) -> Vec<u8> {
+    let mut answer = Vec::new();
+    let reply = Reply::new(&mut answer, session.protocol);
+    execute(&mut Call { args, now: WallTime::from_micros(0), shared, state, session, reply, blocked: None });
+    answer
 }
 
 /// Executes a request and serves whoever waited for what it did.
@@ -150,6 +187,10 @@ pub(crate) fn execute(call: &mut Call<'_>) {
     if let Err(error) = &outcome {
         call.reply.rewind(start);
         call.reply.error(error);
+        call.state.statistics.errors += 1;
+    }
+    if call.session.replies.withhold() {
+        call.reply.rewind(start);
     }
     let State { db, waiters, .. } = &mut *call.state;
     db.effects.commit();
@@ -161,6 +202,8 @@ fn dispatch(call: &mut Call<'_>) -> Result<(), CommandError> {
     if !command.admits(call.args.len()) {
         return Err(arity(command.name));
     }
+    call.session.last_command = (command.name, None);
+    gate::admit(call, command)?;
     let before = (call.state.db.changes(), call.state.db.effects.unit_len());
     let outcome = (command.run)(call);
     let db = &mut call.state.db;
@@ -184,6 +227,7 @@ fn dispatch_subcommand(
     if !command.admits(call.args.len()) {
         return Err(CommandError::Arity(format!("{container}|{}", command.name)));
     }
+    call.session.last_command = (container, Some(command.name));
     (command.run)(call)
 }
 
