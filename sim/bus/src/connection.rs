@@ -16,7 +16,7 @@ use tokio::{
 use crate::{
     blocking::{Blocked, Ticket},
     clients::ClientId,
-    command::{self, Call},
+    command::{self, Call, Origin, Transaction},
     pubsub::Subscriptions,
     resp::{Args, Protocol, ProtocolError, Reply, RequestReader},
     server::{Shared, State},
@@ -44,6 +44,8 @@ pub(crate) struct Session {
     pub(crate) name: Vec<u8>,
     /// What HELLO chose.
     pub(crate) protocol: Protocol,
+    /// The commands between MULTI and EXEC.
+    pub(crate) transaction: Option<Transaction>,
     /// Whether it knows the password, or needs none.
     pub(crate) authenticated: bool,
     /// What SUBSCRIBE and PSUBSCRIBE asked for.
@@ -69,6 +71,7 @@ impl Default for Session {
             peer: None,
             name: Vec::new(),
             protocol: Protocol::default(),
+            transaction: None,
             authenticated: true,
             subscriptions: Subscriptions::default(),
             replies: Replies::default(),
@@ -257,7 +260,9 @@ impl Connection {
             }
             consumed += args.wire_len();
             let reply = Reply::new(&mut self.output, session.protocol);
-            let mut call = Call { args, now, shared, state, session: &mut session, reply, blocked: None };
+            let origin = Origin::Client;
+            let mut call =
+                Call { args, now, shared, state, session: &mut session, reply, origin, blocked: None };
             command::execute(&mut call);
             let blocked = call.blocked.take();
             if let Some(Blocked { keys, pending, timeout }) = blocked {
@@ -392,6 +397,7 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         let state = &mut *self.shared.state();
+        state.db.watches.forget(self.id);
         if let Some(session) = state.clients.leave(self.id) {
             state.pubsub.leave(self.id, &session.subscriptions);
         }

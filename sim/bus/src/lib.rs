@@ -15,17 +15,21 @@ mod command;
 mod config;
 mod connection;
 mod db;
+mod decimal;
 mod effects;
 mod epoch;
 mod error;
 mod fault;
 mod glob;
+mod hash;
 mod pubsub;
 mod resp;
+mod script;
 mod server;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 pub use aof::AofError;
 pub use clients::OutputLimit;

@@ -25,6 +25,7 @@ use crate::{
     fault::Fault,
     pubsub::PubSub,
     resp::{Args, Limits},
+    script::Scripts,
 };
 
 /// How long the server waits after the system refused to accept a connection.
@@ -177,6 +178,7 @@ pub(crate) struct State {
     /// CLIENT PAUSE: until when, and whether reads are held back too.
     pub(crate) paused: Option<(Instant, bool)>,
     pub(crate) order: Option<Order>,
+    pub(crate) scripts: Scripts,
     pub(crate) statistics: Statistics,
 }
 
@@ -187,6 +189,7 @@ impl State {
             waiters: Waiters::default(),
             clients: Clients::default(),
             pubsub: PubSub::default(),
+            scripts: Scripts::default(),
             config,
             journal: None,
             paused: None,
@@ -333,6 +336,7 @@ async fn expire_on_time(shared: Arc<Shared>) {
         let next = {
             let state = &mut *shared.state();
             state.db.expire(now);
+            state.waiters.serve(&mut state.db, now);
             shared.record(state);
             state.db.arm_timer()
         };

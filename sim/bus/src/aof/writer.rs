@@ -207,7 +207,10 @@ impl Log {
         let loaded = {
             let state = &mut *shared.state();
             let mut session = Session::default();
-            load::replay(&content, until, |args| repeat(shared, state, &mut session, args))?
+            state.db.loading = true;
+            let loaded = load::replay(&content, until, |args| repeat(shared, state, &mut session, args));
+            state.db.loading = false;
+            loaded?
         };
         env::fact!("bus.aof_loaded", commands = loaded.commands, bytes = loaded.valid);
         if loaded.cut {
@@ -471,7 +474,7 @@ fn distrust(shared: &Shared, error: &io::Error) {
     }
 }
 
-/// Executes a command of the file. Nothing expires meanwhile: when a key went is in the file, too.
+/// Executes a command of the file.
 fn repeat(shared: &Shared, state: &mut State, session: &mut Session, args: Args<'_>) -> Result<(), String> {
     let answer = command::repeat(shared, state, session, args);
     match answer.strip_prefix(b"-") {

@@ -1,5 +1,4 @@
-//! Commands about the server as a whole: BGREWRITEAOF, BGSAVE, DBSIZE, DEBUG, FLUSHALL, FLUSHDB, LASTSAVE, SAVE, SHUTDOWN,
-//! TIME, WAIT.
+//! Commands about the server as a whole: BGREWRITEAOF, BGSAVE, DEBUG, LASTSAVE, SAVE, SHUTDOWN, TIME, WAIT.
 //!
 //! There are no snapshots: SAVE and BGSAVE are refused, and the last save is the start, as in a Redis that never saved.
 
@@ -7,13 +6,13 @@ use std::time::Duration;
 
 use super::{
     Call, Command,
-    Flag::{Fast, NoScript, Write},
+    Flag::{Fast, NoScript},
     at_least, exactly,
     options::integer,
 };
 use crate::{
-    blocking::{Blocked, Pending},
-    db::Db,
+    blocking::Pending,
+    db::{Db, Key, WallMs},
     error::CommandError,
     resp::{Reply, parse_i64},
     server::Order,
@@ -25,10 +24,7 @@ pub(super) const REDIS_VERSION: &str = "7.0.15";
 pub(super) const COMMANDS: &[Command] = &[
     exactly("bgrewriteaof", 1, bgrewriteaof).flags(&[NoScript]),
     at_least("bgsave", 1, no_snapshots).flags(&[NoScript]),
-    exactly("dbsize", 1, dbsize).flags(&[Fast]),
     at_least("debug", 2, debug).flags(&[NoScript]),
-    at_least("flushall", 1, flushall).flags(&[Write]),
-    at_least("flushdb", 1, flushall).flags(&[Write]),
     exactly("lastsave", 1, lastsave).flags(&[Fast]),
     exactly("save", 1, no_snapshots).flags(&[NoScript]),
     at_least("shutdown", 1, shutdown).flags(&[NoScript]),
@@ -56,30 +52,12 @@ fn no_snapshots(_: &mut Call<'_>) -> Result<(), CommandError> {
     ))
 }
 
-fn dbsize(call: &mut Call<'_>) -> Result<(), CommandError> {
-    call.reply.count(call.state.db.len());
-    Ok(())
-}
-
 /// As a Redis with `enable-debug-command no`, its default.
 fn debug(_: &mut Call<'_>) -> Result<(), CommandError> {
     Err(CommandError::Refused(
         "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it from a \
          local connection, otherwise you need to set this option in the configuration file, and then restart the server.",
     ))
-}
-
-fn flushall(call: &mut Call<'_>) -> Result<(), CommandError> {
-    match call.args.get(1) {
-        None => {}
-        Some(mode)
-            if call.args.len() == 2
-                && (mode.eq_ignore_ascii_case(b"sync") || mode.eq_ignore_ascii_case(b"async")) => {}
-        Some(_) => return Err(CommandError::Syntax),
-    }
-    call.state.db.clear();
-    call.reply.ok();
-    Ok(())
 }
 
 fn lastsave(call: &mut Call<'_>) -> Result<(), CommandError> {
@@ -127,7 +105,7 @@ fn time(call: &mut Call<'_>) -> Result<(), CommandError> {
 struct NoReplicas;
 
 impl Pending for NoReplicas {
-    fn attempt(&self, _: &mut Db, _: &mut Reply<'_>) -> bool {
+    fn attempt(&self, _: &Key, _: &mut Db, _: WallMs, _: &mut Reply<'_>) -> bool {
         false
     }
 
@@ -146,6 +124,6 @@ fn wait(call: &mut Call<'_>) -> Result<(), CommandError> {
         return Ok(());
     }
     let timeout = (millis > 0).then(|| Duration::from_millis(millis));
-    call.blocked = Some(Blocked { keys: Vec::new(), pending: Box::new(NoReplicas), timeout });
+    call.wait(Vec::new(), Box::new(NoReplicas), timeout);
     Ok(())
 }

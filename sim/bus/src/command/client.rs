@@ -74,6 +74,7 @@ fn describe(session: &Session, seen: Seen, text: &mut String) {
     let mut flags = String::new();
     for (is, flag) in [
         (session.subscriptions.len() > 0, 'P'),
+        (session.transaction.is_some(), 'x'),
         (seen.waits, 'b'),
         (session.closing, 'c'),
         (seen.doomed, 'A'),
@@ -85,12 +86,13 @@ fn describe(session: &Session, seen: Seen, text: &mut String) {
         flags.push('N');
     }
     let peer = session.peer.map(|peer| peer.to_string()).unwrap_or_default();
+    let multi = session.transaction.as_ref().map_or(-1, |transaction| transaction.len() as i64);
     let (command, subcommand) = session.last_command;
     let separator = if subcommand.is_some() { "|" } else { "" };
     // Writing to a string does not fail.
     let _ = writeln!(
         text,
-        "id={} addr={peer} name={} age={} idle={} flags={flags} db=0 sub={} psub={} ssub=0 omem={} \
+        "id={} addr={peer} name={} age={} idle={} flags={flags} db=0 sub={} psub={} ssub=0 multi={multi} omem={} \
          cmd={command}{separator}{} user=default redir=-1 resp={}",
         session.id,
         String::from_utf8_lossy(&session.name),

@@ -151,6 +151,8 @@ fn quit(call: &mut Call<'_>) -> Result<(), CommandError> {
 fn reset(call: &mut Call<'_>) -> Result<(), CommandError> {
     let session = &mut *call.session;
     call.state.pubsub.leave(session.id, &std::mem::take(&mut session.subscriptions));
+    call.state.db.watches.forget(session.id);
+    session.transaction = None;
     session.name.clear();
     session.protocol = Protocol::Resp2;
     session.authenticated = call.state.config.password.is_none();
