@@ -1,6 +1,11 @@
 //! The server as its clients see it.
 
 mod client;
+mod client_data;
+mod data;
+mod effects;
+mod scripts;
 mod time;
+mod waiting;
 mod wire;
 mod world;
