@@ -7,7 +7,7 @@ use rust_decimal::Decimal;
 use crate::order::Side;
 
 /// Wallet and positions of one account.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Holdings {
     /// USDT, after fees and realised profit.
     pub wallet: Decimal,

@@ -1,8 +1,14 @@
 //! What the exchange lists, who may trade, and which of its documented choices it makes.
 
+use std::{sync::Arc, time::Duration};
+
+use faults::Board;
 use rust_decimal::Decimal;
 
-use crate::tape::{Synthetic, Tape};
+use crate::{
+    fault::Fault,
+    tape::{Synthetic, Tape},
+};
 
 /// Settings of an exchange.
 #[derive(Clone)]
@@ -15,10 +21,17 @@ pub struct Config {
     pub symbols: Vec<SymbolConfig>,
     /// When a client order id may be used again.
     pub client_order_ids: ClientOrderIds,
+    /// How far the replica that answers queries is behind, at most 10 minutes: for so long a new order does not exist for
+    /// them.
+    pub query_lag: Duration,
+    /// How many connections are served at once; one more is answered with HTTP 503 and closed.
+    pub max_connections: usize,
+    /// What is wrong with the exchange.
+    pub faults: Arc<Board<Fault>>,
 }
 
 impl Default for Config {
-    /// BTCUSDT on a synthetic tape; one account `key`/`secret` with 100,000 USDT; port 80.
+    /// BTCUSDT on a synthetic tape; one account `key`/`secret` with 100,000 USDT; port 80; 4,096 connections; no lag, no fault.
     fn default() -> Self {
         Self {
             port: 80,
@@ -29,6 +42,9 @@ impl Default for Config {
             }],
             symbols: vec![SymbolConfig::default()],
             client_order_ids: ClientOrderIds::default(),
+            query_lag: Duration::ZERO,
+            max_connections: 4_096,
+            faults: Board::new(),
         }
     }
 }
@@ -73,6 +89,22 @@ pub struct SymbolConfig {
     pub min_notional: Decimal,
     /// Where its market trades come from.
     pub tape: Tape,
+}
+
+impl SymbolConfig {
+    /// ETHUSDT with the venue's filters, on a synthetic tape that starts at 2,250 USDT.
+    pub fn ethusdt() -> Self {
+        let walk = Synthetic { start_price: Decimal::new(225_000, 2), ..Synthetic::default() };
+        Self {
+            symbol: "ETHUSDT".into(),
+            tick_size: Decimal::new(1, 2),
+            max_price: Decimal::new(100_000, 0),
+            max_qty: Decimal::new(10_000, 0),
+            min_notional: Decimal::new(20, 0),
+            tape: Tape::Synthetic(walk),
+            ..Self::default()
+        }
+    }
 }
 
 impl Default for SymbolConfig {

@@ -1,18 +1,37 @@
 //! What the exchange answers when it refuses, with the codes and texts of its public "Error Codes" page.
 
+mod outage;
+
 use std::borrow::Cow;
 
+pub use outage::Outage;
 use rust_decimal::Decimal;
 
 /// A refusal. Its text is the `msg` of the answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ApiError {
+    /// The exchange is unwell.
+    #[error(transparent)]
+    Outage(#[from] Outage),
     /// Request weight of the address is used up; ask again after the given seconds.
-    #[error("Too many requests; current limit is {limit} requests per minute.")]
+    #[error(
+        "Too many requests; current limit is {limit} requests per minute. Please use the websocket for live updates to \
+         avoid polling the API."
+    )]
     TooManyRequests {
         /// Weight per minute.
         limit: u32,
         /// Seconds until the window ends.
+        retry_after: i64,
+    },
+    /// The address went on asking after it had been told to stop.
+    #[error(
+        "Way too many requests; IP banned until {until}. Please use the websocket for live updates to avoid bans."
+    )]
+    Banned {
+        /// When the ban ends, in milliseconds since 1970-01-01T00:00:00Z.
+        until: i64,
+        /// Seconds until then.
         retry_after: i64,
     },
     /// The account's order count is used up.
@@ -34,7 +53,15 @@ pub enum ApiError {
     /// The signature does not match.
     #[error("Signature for this request is not valid.")]
     BadSignature,
-    /// A parameter is missing, empty or malformed.
+    /// A parameter's value is not of its kind.
+    #[error("Illegal characters found in parameter '{name}'; legal range is '{legal}'.")]
+    IllegalParameter {
+        /// The parameter's name.
+        name: &'static str,
+        /// A regular expression for what is legal.
+        legal: &'static str,
+    },
+    /// A parameter is missing or empty.
     #[error("Mandatory parameter '{0}' was not sent, was empty/null, or malformed.")]
     MissingParameter(&'static str),
     /// Neither of the two ids of an order was sent.
@@ -114,10 +141,12 @@ impl ApiError {
     /// The `code` of the answer.
     pub fn code(&self) -> i32 {
         match self {
-            Self::TooManyRequests { .. } => -1003,
+            Self::Outage(outage) => outage.code(),
+            Self::TooManyRequests { .. } | Self::Banned { .. } => -1003,
             Self::TooManyOrders { .. } => -1015,
             Self::TimestampOld | Self::TimestampAhead => -1021,
             Self::BadSignature => -1022,
+            Self::IllegalParameter { .. } => -1100,
             Self::MissingParameter(_) | Self::MissingOrderId => -1102,
             Self::Precision => -1111,
             Self::Filter(_) => -1013,
@@ -145,7 +174,9 @@ impl ApiError {
     /// The HTTP status of the answer.
     pub fn status(&self) -> u16 {
         match self {
+            Self::Outage(outage) => outage.status(),
             Self::TooManyRequests { .. } | Self::TooManyOrders { .. } => 429,
+            Self::Banned { .. } => 418,
             Self::ApiKeyFormat | Self::ApiKey => 401,
             Self::Path { .. } => 404,
             Self::BodyTooLarge => 413,
@@ -156,9 +187,9 @@ impl ApiError {
     /// Seconds for the header `Retry-After`.
     pub fn retry_after(&self) -> Option<i64> {
         match self {
-            Self::TooManyRequests { retry_after, .. } | Self::TooManyOrders { retry_after, .. } => {
-                Some(*retry_after)
-            }
+            Self::TooManyRequests { retry_after, .. }
+            | Self::Banned { retry_after, .. }
+            | Self::TooManyOrders { retry_after, .. } => Some(*retry_after),
             _ => None,
         }
     }

@@ -11,29 +11,35 @@ mod update;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
 };
 
 use env::WallTime;
-use rust_decimal::Decimal;
-
+use faults::Board;
 pub(crate) use keys::ListenKeys;
-pub(crate) use orders::OrderRef;
+pub(crate) use orders::{OrderRef, Placed};
 pub(crate) use update::{Change, Execution, Update};
 
 use crate::{
     account::Holdings,
     config::{ClientOrderIds, Config},
+    fault::Fault,
     journal::{Event, Journal, Record},
     limits::Limits,
     market::Market,
     order::Order,
+    replica::{HORIZON, Replica},
     sign::Signer,
 };
 
 /// An exchange: serve it with [`serve`](crate::serve), as often as its process restarts.
 pub struct Exchange {
     pub(crate) port: u16,
+    pub(crate) max_connections: usize,
+    pub(crate) query_lag: Duration,
     pub(crate) limits: Mutex<Limits>,
+    replica: Mutex<Replica>,
+    faults: Arc<Board<Fault>>,
     customers: Vec<Customer>,
     journal: Arc<Journal>,
     state: Mutex<State>,
@@ -61,6 +67,7 @@ impl Exchange {
             keys: ListenKeys::new(config.accounts.len()),
             markets: config.symbols.into_iter().map(Market::new).collect(),
             journal: journal.clone(),
+            faults: config.faults.clone(),
             changed_at: vec![WallTime::from_micros(0); config.accounts.len()],
             orders: Vec::new(),
             open: BTreeSet::new(),
@@ -70,6 +77,10 @@ impl Exchange {
         };
         Arc::new(Self {
             port: config.port,
+            max_connections: config.max_connections,
+            query_lag: config.query_lag.min(HORIZON),
+            replica: Mutex::new(Replica::new(state.holdings.iter().cloned())),
+            faults: config.faults,
             limits: Mutex::new(Limits::new()),
             customers,
             journal,
@@ -80,6 +91,15 @@ impl Exchange {
     /// What really happened.
     pub fn journal(&self) -> &Arc<Journal> {
         &self.journal
+    }
+
+    /// What is wrong with it.
+    pub fn faults(&self) -> &Arc<Board<Fault>> {
+        &self.faults
+    }
+
+    pub(crate) fn replica(&self) -> MutexGuard<'_, Replica> {
+        self.replica.lock().expect("no holder of this lock panics")
     }
 
     /// The account with `api_key`: its index and its signer.
@@ -105,6 +125,7 @@ pub(crate) struct State {
     /// When each account last traded; 1970 before it ever did.
     changed_at: Vec<WallTime>,
     journal: Arc<Journal>,
+    faults: Arc<Board<Fault>>,
     /// By id − 1.
     orders: Vec<Order>,
     /// Ids of the orders that may still trade.
@@ -139,14 +160,6 @@ impl State {
     /// When the account's wallet and positions last changed.
     pub fn changed_at(&self, account: usize) -> WallTime {
         self.changed_at[account]
-    }
-
-    /// Profit of an account's open positions at the latest prices, in USDT.
-    pub fn unrealized(&self, account: usize) -> Decimal {
-        let of = |(index, market): (usize, &Market)| {
-            self.holdings[account].position(index).unrealized(market.last())
-        };
-        self.markets.iter().enumerate().map(of).sum()
     }
 
     /// An account's orders that may still trade, oldest first.

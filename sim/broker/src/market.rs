@@ -44,7 +44,9 @@ impl Market {
     pub fn new(rules: SymbolConfig) -> Self {
         let last = match &rules.tape {
             Tape::Synthetic(walk) => walk.start_price,
-            Tape::Trades(trades) => trades.first().map_or(rules.tick_size, |first| first.price),
+            Tape::Trades(trades) | Tape::Once(trades) => {
+                trades.first().map_or(rules.tick_size, |first| first.price)
+            }
         };
         Self {
             symbol: rules.symbol.as_str().into(),

@@ -5,6 +5,7 @@ use rust_decimal::Decimal;
 
 use super::{Change, Execution, State, Update};
 use crate::{
+    fault::Fault,
     journal::{Event, Fill},
     matching::pieces,
     order::OrderStatus,
@@ -21,10 +22,10 @@ const SPLIT_ABOVE_STEPS: u64 = 10;
 const MAX_PARTS: u64 = 3;
 
 /// A part of an order that trades.
-struct Part {
-    quantity: Decimal,
-    price: Decimal,
-    maker: bool,
+pub(super) struct Part {
+    pub quantity: Decimal,
+    pub price: Decimal,
+    pub maker: bool,
 }
 
 impl State {
@@ -50,16 +51,27 @@ impl State {
         order.remaining().min(position.reducible(order.terms.side))
     }
 
-    /// Trades an arriving order at `price`, a large one in several parts; what cannot trade expires.
+    /// What the market offers to an arriving order: all that it may trade, or a share of it in whole steps under a fault.
+    pub(super) fn offered(&self, id: u64) -> Decimal {
+        let tradable = self.tradable(id);
+        let share = self.faults.strike(|fault| match fault {
+            Fault::PartialFill { percent } => Some(Decimal::new((*percent).cast_signed(), 2)),
+            _ => None,
+        });
+        let step = self.markets[self.order(id).terms.market].rules.step_size;
+        share.map_or(tradable, |share| (tradable * share / step).trunc() * step)
+    }
+
+    /// Trades a part of an arriving order, a large one piece by piece.
     pub(super) fn take(
         &mut self,
         now: WallTime,
         id: u64,
-        price: Decimal,
+        part: Part,
         entropy: &dyn Entropy,
         updates: &mut Vec<Update>,
     ) {
-        let quantity = self.tradable(id);
+        let Part { quantity, price, maker } = part;
         let step = self.markets[self.order(id).terms.market].rules.step_size;
         let parts = if quantity > step * Decimal::from(SPLIT_ABOVE_STEPS) {
             1 + entropy.below("broker.fill.parts", MAX_PARTS)
@@ -67,12 +79,11 @@ impl State {
             1
         };
         for quantity in pieces(quantity, step, parts) {
-            self.execute(now, id, Part { quantity, price, maker: false }, updates);
+            self.execute(now, id, Part { quantity, price, maker }, updates);
         }
-        self.expire_rest(now, id, updates);
     }
 
-    fn expire_rest(&mut self, now: WallTime, id: u64, updates: &mut Vec<Update>) {
+    pub(super) fn expire_rest(&mut self, now: WallTime, id: u64, updates: &mut Vec<Update>) {
         if self.order(id).status.is_open() {
             updates.push(self.end(now, id, OrderStatus::Expired));
         }

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use env::{Entropy, WallTime};
 use rust_decimal::Decimal;
 
-use super::{Change, Execution, State, Update, index};
+use super::{Change, Execution, State, Update, execute::Part, index};
 use crate::{
     config::ClientOrderIds,
     error::ApiError,
     filters,
     journal::{Event, Received},
     matching::{Arrival, arrive},
-    order::{NewOrder, Order, OrderStatus, TimeInForce},
+    order::{NewOrder, Order, OrderKind, OrderStatus, TimeInForce},
 };
 
 /// An order that was accepted.
@@ -95,6 +95,12 @@ impl State {
         };
         let order = self.orders.get(usize::try_from(id.checked_sub(1)?).ok()?)?;
         (order.account == account && order.terms.market == market).then_some(order)
+    }
+
+    /// The account's order before the one with `id`.
+    pub fn order_before(&self, account: usize, id: u64) -> Option<u64> {
+        let earlier = self.orders[..index(id)].iter().rev();
+        earlier.filter(|order| order.account == account).map(|order| order.id).next()
     }
 
     /// Cancels what is left of an open order.
@@ -211,10 +217,21 @@ impl State {
     fn meet_market(&mut self, now: WallTime, id: u64, entropy: &dyn Entropy, updates: &mut Vec<Update>) {
         let NewOrder { market, side, kind, time_in_force, quantity, price, .. } = self.order(id).terms;
         match arrive(kind, time_in_force, side, price, self.markets[market].quote()) {
-            Arrival::Take(_) if time_in_force == TimeInForce::Fok && self.tradable(id) < quantity => {
-                updates.push(self.end(now, id, OrderStatus::Expired));
+            Arrival::Take(taker_price) => {
+                let offered = self.offered(id);
+                if time_in_force == TimeInForce::Fok && offered < quantity {
+                    updates.push(self.end(now, id, OrderStatus::Expired));
+                    return;
+                }
+                let part = Part { quantity: offered, price: taker_price, maker: false };
+                self.take(now, id, part, entropy, updates);
+                let may_rest = kind == OrderKind::Limit && time_in_force == TimeInForce::Gtc;
+                if may_rest && !self.tradable(id).is_zero() {
+                    self.markets[market].book.insert(side, price, id);
+                } else {
+                    self.expire_rest(now, id, updates);
+                }
             }
-            Arrival::Take(price) => self.take(now, id, price, entropy, updates),
             Arrival::Rest => self.markets[market].book.insert(side, price, id),
             Arrival::Expire => updates.push(self.end(now, id, OrderStatus::Expired)),
         }

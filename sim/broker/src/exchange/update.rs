@@ -21,6 +21,16 @@ pub(crate) enum Change {
     Balance { wallet: Decimal, symbol: Arc<str>, amount: Decimal, entry_price: Decimal, unrealized: Decimal },
 }
 
+impl Change {
+    /// The protocol's "event type".
+    pub fn event(&self) -> &'static str {
+        match self {
+            Self::Order { .. } => "ORDER_TRADE_UPDATE",
+            Self::Balance { .. } => "ACCOUNT_UPDATE",
+        }
+    }
+}
+
 /// The protocol's "execution type".
 pub(crate) enum Execution {
     New,

@@ -4,7 +4,9 @@ use rust_decimal::Decimal;
 use serde::Serialize;
 
 use super::{order::OrderView, symbol, to_json};
-use crate::{error::ApiError, exchange::State, journal::Fill, order::Side, params::Params, server::Venue};
+use crate::{
+    error::ApiError, fault::Subject, journal::Fill, order::Side, params::Params, replica::View, server::Venue,
+};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Endpoint {
@@ -14,6 +16,16 @@ pub(crate) enum Endpoint {
     UserTrades,
 }
 
+impl Endpoint {
+    pub fn subject(self) -> Subject {
+        match self {
+            Self::Balance => Subject::Balances,
+            Self::OpenOrders | Self::UserTrades => Subject::Queries,
+            Self::PositionRisk => Subject::Positions,
+        }
+    }
+}
+
 pub(super) fn answer(
     venue: &Venue,
     account: usize,
@@ -21,12 +33,12 @@ pub(super) fn answer(
     params: &Params<'_>,
 ) -> Result<String, ApiError> {
     let state = venue.exchange.lock();
-    match endpoint {
-        Endpoint::Balance => Ok(balance(&state, account)),
-        Endpoint::OpenOrders => open_orders(&state, account, params),
-        Endpoint::PositionRisk => position_risk(&state, account, params),
-        Endpoint::UserTrades => user_trades(&state, account, params),
-    }
+    venue.view(&state, account, endpoint.subject(), |view| match endpoint {
+        Endpoint::Balance => Ok(balance(view, account)),
+        Endpoint::OpenOrders => open_orders(view, account, params),
+        Endpoint::PositionRisk => position_risk(view, account, params),
+        Endpoint::UserTrades => user_trades(view, account, params),
+    })
 }
 
 #[derive(Serialize)]
@@ -43,9 +55,9 @@ struct BalanceView {
     update_time: i64,
 }
 
-fn balance(state: &State, account: usize) -> String {
-    let wallet = state.holdings(account).wallet.normalize();
-    let unrealized = state.unrealized(account).normalize();
+fn balance(view: &View<'_>, account: usize) -> String {
+    let wallet = view.holdings(account).wallet.normalize();
+    let unrealized = view.unrealized(account).normalize();
     to_json(&[BalanceView {
         account_alias: format!("account-{account}"),
         asset: "USDT",
@@ -55,14 +67,15 @@ fn balance(state: &State, account: usize) -> String {
         available_balance: wallet + unrealized,
         max_withdraw_amount: wallet,
         margin_available: true,
-        update_time: state.changed_at(account).as_millis(),
+        update_time: view.changed_at(account).as_millis(),
     }])
 }
 
-fn open_orders(state: &State, account: usize, params: &Params<'_>) -> Result<String, ApiError> {
-    let market = params.text("symbol").map(|_| symbol(state, params)).transpose()?;
-    let orders = state.open_orders(account).filter(|order| market.is_none_or(|m| m == order.terms.market));
-    Ok(to_json(&orders.map(OrderView::from).collect::<Vec<_>>()))
+fn open_orders(view: &View<'_>, account: usize, params: &Params<'_>) -> Result<String, ApiError> {
+    let market = params.text("symbol").map(|_| symbol(view.state(), params)).transpose()?;
+    let mut orders = view.open_orders(account);
+    orders.retain(|order| market.is_none_or(|m| m == order.terms.market));
+    Ok(to_json(&orders.into_iter().map(OrderView::from).collect::<Vec<_>>()))
 }
 
 #[derive(Serialize)]
@@ -84,11 +97,12 @@ struct PositionView<'a> {
     update_time: i64,
 }
 
-fn position_risk(state: &State, account: usize, params: &Params<'_>) -> Result<String, ApiError> {
-    let only = params.text("symbol").map(|_| symbol(state, params)).transpose()?;
-    let listed = state.markets.iter().enumerate().filter(|(index, _)| only.is_none_or(|o| o == *index));
+fn position_risk(view: &View<'_>, account: usize, params: &Params<'_>) -> Result<String, ApiError> {
+    let only = params.text("symbol").map(|_| symbol(view.state(), params)).transpose()?;
+    let listed =
+        view.state().markets.iter().enumerate().filter(|(index, _)| only.is_none_or(|o| o == *index));
     let views = listed.map(|(index, market)| {
-        let position = state.holdings(account).position(index);
+        let position = view.holdings(account).position(index);
         PositionView {
             symbol: &market.symbol,
             position_amt: position.amount,
@@ -103,7 +117,7 @@ fn position_risk(state: &State, account: usize, params: &Params<'_>) -> Result<S
             is_auto_add_margin: "false",
             position_side: "BOTH",
             notional: (position.amount * market.last()).normalize(),
-            update_time: state.changed_at(account).as_millis(),
+            update_time: view.changed_at(account).as_millis(),
         }
     });
     Ok(to_json(&views.collect::<Vec<_>>()))
@@ -150,8 +164,9 @@ impl<'a> From<&'a Fill> for TradeView<'a> {
 }
 
 /// The oldest trades from `fromId` or `startTime` on, or else the latest ones; oldest first in either case.
-fn user_trades(state: &State, account: usize, params: &Params<'_>) -> Result<String, ApiError> {
-    let market = &state.markets[symbol(state, params)?];
+fn user_trades(view: &View<'_>, account: usize, params: &Params<'_>) -> Result<String, ApiError> {
+    let index = symbol(view.state(), params)?;
+    let (market, unseen) = (&view.state().markets[index], view.first_unseen_trade(index));
     let limit = params.parsed::<usize>("limit")?.unwrap_or(500).min(1_000);
     let from = params.parsed::<u64>("fromId")?;
     let since = params.parsed::<i64>("startTime")?;
@@ -162,6 +177,7 @@ fn user_trades(state: &State, account: usize, params: &Params<'_>) -> Result<Str
     let wanted = |(owner, fill): &&(usize, Fill)| {
         let time = fill.at.as_millis();
         *owner == account
+            && fill.trade_id < unseen
             && order.is_none_or(|id| id == fill.order_id)
             && (since.unwrap_or(i64::MIN)..=until).contains(&time)
     };

@@ -9,7 +9,8 @@ use serde::Serialize;
 use super::{symbol, to_json};
 use crate::{
     error::ApiError,
-    exchange::OrderRef,
+    exchange::{Change, Execution, OrderRef, Placed, Update},
+    fault::{Fault, Subject},
     limits::OrderCounts,
     order::{NewOrder, Order, OrderKind, OrderStatus, Side, TimeInForce},
     params::Params,
@@ -97,10 +98,10 @@ pub(super) fn answer(
     let market = symbol(&state, params)?;
     let order = named(params)?;
     match endpoint {
-        Endpoint::Query => {
-            let order = state.find(account, market, order).ok_or(ApiError::NoSuchOrder)?;
+        Endpoint::Query => venue.view(&state, account, Subject::Queries, |view| {
+            let order = view.find(account, market, order).ok_or(ApiError::NoSuchOrder)?;
             Ok(to_json(&OrderView::from(order)))
-        }
+        }),
         Endpoint::Cancel => {
             let (order, update) = state.cancel(now, account, market, order)?;
             venue.tell(&state, &[update]);
@@ -137,7 +138,7 @@ async fn try_place(
 ) -> Result<(String, OrderCounts), ApiError> {
     let now = venue.env.clock.now();
     let counts = {
-        let mut limits = venue.exchange.limits.lock().expect("no holder of this lock panics");
+        let mut limits = venue.limits();
         limits.order(now.as_millis(), account)?
     };
     let wants_result = params.text("newOrderRespType") == Some("RESULT");
@@ -155,8 +156,36 @@ async fn try_place(
         placed
     };
     delay(venue, "broker.order.answer_delay", ANSWER_DELAY_US).await;
+    hold_back(venue, &placed).await;
     let order = if wants_result { &placed.result } else { &placed.accepted };
-    Ok((to_json(&OrderView::from(order)), counts))
+    let mut view = OrderView::from(order);
+    if let Some(earlier) = confused_with(venue, account, order.id) {
+        view.order_id = earlier;
+    }
+    Ok((to_json(&view), counts))
+}
+
+/// Lets the events of an order that traded run ahead of its answer.
+async fn hold_back(venue: &Venue, placed: &Placed) {
+    let is_fill =
+        |update: &Update| matches!(update.change, Change::Order { execution: Execution::Trade(_), .. });
+    if !placed.updates.iter().any(is_fill) {
+        return;
+    }
+    let delay = venue.exchange.faults().strike(|fault| match fault {
+        Fault::FillBeforeAck(delay) => Some(*delay),
+        _ => None,
+    });
+    if let Some(delay) = delay {
+        tokio::time::sleep(delay.draw(&*venue.env.entropy, "broker.fault.fill_before_ack")).await;
+    }
+}
+
+/// The earlier order under whose id this one is confirmed.
+fn confused_with(venue: &Venue, account: usize, id: u64) -> Option<u64> {
+    let earlier = venue.exchange.lock().order_before(account, id)?;
+    let confused = |fault: &mut Fault| matches!(fault, Fault::DuplicateConfirmation).then_some(earlier);
+    venue.exchange.faults().strike(confused)
 }
 
 async fn delay(venue: &Venue, site: &'static str, (least, spread): (u64, u64)) {
@@ -179,12 +208,7 @@ fn terms(market: usize, client_order_id: Arc<str>, params: &Params<'_>) -> Resul
             (TimeInForce::from_word(word).ok_or(ApiError::TimeInForce)?, params.required_parsed("price")?)
         }
     };
-    let reduce_only = match params.text("reduceOnly") {
-        None => false,
-        Some(word) if word.eq_ignore_ascii_case("false") => false,
-        Some(word) if word.eq_ignore_ascii_case("true") => true,
-        Some(_) => return Err(ApiError::MissingParameter("reduceOnly")),
-    };
+    let reduce_only = params.parsed("reduceOnly")?.unwrap_or(false);
     Ok(NewOrder { client_order_id, market, side, kind, time_in_force, quantity, price, reduce_only })
 }
 
@@ -214,7 +238,7 @@ mod tests {
         assert_eq!(refusal("type=MARKET&quantity=1"), ApiError::MissingParameter("side"));
         assert_eq!(refusal("side=HOLD&type=MARKET&quantity=1"), ApiError::Side);
         assert_eq!(refusal("side=BUY&type=STOP&quantity=1"), ApiError::OrderType);
-        assert_eq!(refusal("side=BUY&type=MARKET&quantity=x"), ApiError::MissingParameter("quantity"));
+        assert_eq!(refusal("side=BUY&type=MARKET&quantity=x").code(), -1100);
         assert_eq!(
             refusal("side=BUY&type=LIMIT&quantity=1&price=1"),
             ApiError::MissingParameter("timeInForce")
@@ -223,7 +247,7 @@ mod tests {
         assert_eq!(refusal(&format!("{limit}DAY&price=1")), ApiError::TimeInForce);
         assert_eq!(refusal(&format!("{limit}GTC")), ApiError::MissingParameter("price"));
         let market = "side=BUY&type=MARKET&quantity=1";
-        assert_eq!(refusal(&format!("{market}&reduceOnly=x")), ApiError::MissingParameter("reduceOnly"));
+        assert_eq!(refusal(&format!("{market}&reduceOnly=x")).code(), -1100);
         assert_eq!(refusal(&format!("{market}&positionSide=LONG")), ApiError::PositionSide);
     }
 

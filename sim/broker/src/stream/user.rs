@@ -42,14 +42,21 @@ pub(crate) async fn expire_keys(venue: Arc<Venue>) {
         };
         sleep_until(next).await;
         let now = Instant::now();
-        let millis = venue.env.clock.now().as_millis();
         let mut state = venue.exchange.lock();
         while let Some(key) = state.keys.pop_expired(now) {
-            env::fact!("broker.user_stream", state = "expired");
-            venue.hub.publish(&key, || {
-                json!({ "e": "listenKeyExpired", "E": millis, "listenKey": &*key }).to_string()
-            });
+            expire(&venue, &key, false);
         }
+    }
+}
+
+/// Tells those who listen to `key` that it is no longer valid, unless it is to be a secret.
+pub(super) fn expire(venue: &Venue, key: &str, silent: bool) {
+    env::fact!("broker.user_stream", state = "expired");
+    if !silent {
+        let millis = venue.env.clock.now().as_millis();
+        venue
+            .hub
+            .publish(key, || json!({ "e": "listenKeyExpired", "E": millis, "listenKey": key }).to_string());
     }
 }
 
@@ -67,7 +74,7 @@ struct OrderEvent<'a> {
     o: OrderFields<'a>,
 }
 
-/// In the order of the documentation, under its one-letter names.
+/// In the order of the documentation, under its one-letter names ("Event: Order Update").
 #[derive(Serialize)]
 struct OrderFields<'a> {
     s: &'a str,
@@ -99,14 +106,20 @@ struct OrderFields<'a> {
     executed: Decimal,
     #[serde(rename = "L")]
     last_price: Decimal,
-    #[serde(rename = "N")]
-    fee_asset: &'static str,
-    #[serde(rename = "n")]
-    fee: Decimal,
+    /// As the fee, only with an execution.
+    #[serde(rename = "N", skip_serializing_if = "Option::is_none")]
+    fee_asset: Option<&'static str>,
+    #[serde(rename = "n", skip_serializing_if = "Option::is_none")]
+    fee: Option<Decimal>,
     #[serde(rename = "T")]
     time: i64,
     #[serde(rename = "t")]
     trade_id: u64,
+    /// Notional of the account's resting bids and asks: not kept by this exchange.
+    #[serde(rename = "b")]
+    bids: &'static str,
+    #[serde(rename = "a")]
+    asks: &'static str,
     #[serde(rename = "m")]
     maker: bool,
     #[serde(rename = "R")]
@@ -121,6 +134,17 @@ struct OrderFields<'a> {
     close_position: bool,
     #[serde(rename = "rp")]
     realized_pnl: Decimal,
+    #[serde(rename = "pP")]
+    price_protection: bool,
+    /// "Ignore", says the documentation, as of the next.
+    si: u8,
+    ss: u8,
+    #[serde(rename = "V")]
+    self_trade_prevention: &'static str,
+    #[serde(rename = "pm")]
+    price_match: &'static str,
+    #[serde(rename = "gtd")]
+    good_till: i64,
 }
 
 fn order_fields<'a>(order: &'a Order, execution: &Execution, time: i64) -> OrderFields<'a> {
@@ -147,10 +171,12 @@ fn order_fields<'a>(order: &'a Order, execution: &Execution, time: i64) -> Order
         last_quantity: of_fill(|fill| fill.qty),
         executed: order.executed,
         last_price: of_fill(|fill| fill.price),
-        fee_asset: "USDT",
-        fee: of_fill(|fill| fill.fee),
+        fee_asset: fill.map(|_| "USDT"),
+        fee: fill.map(|fill| fill.fee),
         time,
         trade_id: fill.map_or(0, |fill| fill.trade_id),
+        bids: "0",
+        asks: "0",
         maker: fill.is_some_and(|fill| fill.maker),
         reduce_only: order.terms.reduce_only,
         working_type: "CONTRACT_PRICE",
@@ -158,6 +184,12 @@ fn order_fields<'a>(order: &'a Order, execution: &Execution, time: i64) -> Order
         position_side: "BOTH",
         close_position: false,
         realized_pnl: of_fill(|fill| fill.realized_pnl),
+        price_protection: false,
+        si: 0,
+        ss: 0,
+        self_trade_prevention: "NONE",
+        price_match: "NONE",
+        good_till: 0,
     }
 }
 
@@ -201,10 +233,10 @@ struct Position<'a> {
 mod tests {
     use std::time::Duration;
 
-    use tokio::{sync::Notify, time::timeout};
+    use tokio::time::timeout;
 
     use super::*;
-    use crate::{Config, Exchange, stream::Hub};
+    use crate::{Config, Exchange};
 
     const HOUR: Duration = Duration::from_secs(60 * 60);
 
@@ -214,7 +246,7 @@ mod tests {
         let config = env::os::Config { data_dir: data.path().into(), ..Default::default() };
         let env = env::os::env(config).expect("an environment");
         let exchange = Exchange::new(Config::default());
-        let venue = Arc::new(Venue { env, exchange, hub: Hub::default(), key_created: Notify::new() });
+        let venue = Arc::new(Venue::new(env, exchange));
         let expiry = venue.env.spawn("expiry", expire_keys(venue.clone()));
         tokio::task::yield_now().await;
 
@@ -224,7 +256,7 @@ mod tests {
         seat.subscribe("key");
         assert!(timeout(HOUR - Duration::from_secs(1), inbox.events.recv()).await.is_err());
         let event = timeout(Duration::from_secs(2), inbox.events.recv()).await.expect("it expires now");
-        assert!(event.is_some_and(|event| event.contains("\"e\":\"listenKeyExpired\"")));
+        assert!(event.is_some_and(|event| event.text.contains("\"e\":\"listenKeyExpired\"")));
         assert_eq!(venue.exchange.lock().keys.active(0), None);
         expiry.abort();
     }
