@@ -3,8 +3,13 @@
 mod admin;
 mod aof;
 mod client;
+mod client_data;
+mod data;
 mod disk;
+mod effects;
 mod pubsub;
+mod scripts;
 mod time;
+mod waiting;
 mod wire;
 mod world;

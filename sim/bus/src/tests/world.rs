@@ -116,6 +116,11 @@ impl World {
         self.ahead_ms.fetch_add(ms, Ordering::Relaxed);
     }
 
+    /// What the wall clock shows.
+    pub(super) fn now_ms(&self) -> i64 {
+        self.shared.env.clock.now().as_millis()
+    }
+
     pub(super) fn client(&self) -> Client {
         let (near, far) = duplex(64 * 1024);
         self.connect.send(far).expect("the server runs");
