@@ -130,6 +130,23 @@ impl Default for Liquidity {
     }
 }
 
+impl SymbolConfig {
+    /// ETHUSDT with the venue's filters, on a synthetic tape that starts at 2,250 USDT.
+    pub fn ethusdt() -> Self {
+        let walk = Synthetic { start_price: Decimal::new(225_000, 2), ..Synthetic::default() };
+        Self {
+            symbol: "ETHUSDT".into(),
+            tick_size: Decimal::new(1, 2),
+            max_price: Decimal::new(100_000, 0),
+            max_qty: Decimal::new(10_000, 0),
+            market_max_qty: Decimal::new(2_000, 0),
+            min_notional: Decimal::new(20, 0),
+            tape: Tape::Synthetic(walk),
+            ..Self::default()
+        }
+    }
+}
+
 impl Default for SymbolConfig {
     /// BTCUSDT with the venue's filters, first bracket and fees without a discount, on a synthetic tape that starts at 42,000 USDT.
     fn default() -> Self {

@@ -1,5 +1,6 @@
 //! Where market trades come from: a recording or a seeded random walk.
 
+mod bend;
 mod csv;
 mod cursor;
 mod walk;
@@ -9,6 +10,7 @@ use std::{sync::Arc, time::Duration};
 use env::WallTime;
 use rust_decimal::Decimal;
 
+pub use bend::{Bend, bend};
 pub use csv::{HEADER, TapeError, parse_csv, to_csv};
 pub(crate) use cursor::Cursor;
 pub(crate) use walk::{hash, mix};

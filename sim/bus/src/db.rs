@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use crate::{error::CommandError, stream::Stream};
+use crate::{effects::Effects, error::CommandError, stream::Stream};
 
 /// A key. Shared between the index by name and the index by deadline.
 pub(crate) type Key = Arc<[u8]>;
@@ -52,13 +52,16 @@ struct Entry {
     deadline: Option<WallMs>,
 }
 
-/// All keys.
+/// All keys, and what must be told of their changes.
 #[derive(Debug, Default)]
 pub(crate) struct Db {
     entries: BTreeMap<Key, Entry>,
     deadlines: BTreeSet<(WallMs, Key)>,
     /// What the timer task sleeps for.
     timer: Option<WallMs>,
+    changes: u64,
+    /// What commands did, for who records it.
+    pub(crate) effects: Effects,
 }
 
 impl Db {
@@ -72,8 +75,19 @@ impl Db {
         self.deadlines.len()
     }
 
+    /// How many changes were ever made; a command that raises it has written.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// Notes that the value of `key` changed. Who changes a value in place says so; the other methods do it themselves.
+    pub(crate) fn changed(&mut self, _key: &[u8]) {
+        self.changes += 1;
+    }
+
     /// Removes everything.
     pub(crate) fn clear(&mut self) {
+        self.changes += self.entries.len() as u64;
         self.entries.clear();
         self.deadlines.clear();
     }
@@ -92,7 +106,7 @@ impl Db {
         }
     }
 
-    /// A key's string, to change it in place; its deadline stays.
+    /// A key's string, to change it in place, which [`Db::changed`] must hear of; its deadline stays.
     pub(crate) fn string_mut(&mut self, key: &[u8]) -> Result<Option<&mut Vec<u8>>, CommandError> {
         match self.entries.get_mut(key).map(|entry| &mut entry.value) {
             None => Ok(None),
@@ -110,7 +124,7 @@ impl Db {
         }
     }
 
-    /// A key's stream, to change it in place.
+    /// A key's stream, to change it in place, which [`Db::changed`] must hear of.
     pub(crate) fn stream_mut(&mut self, key: &[u8]) -> Result<Option<&mut Stream>, CommandError> {
         match self.entries.get_mut(key).map(|entry| &mut entry.value) {
             None => Ok(None),
@@ -127,9 +141,10 @@ impl Db {
                 old.extend_from_slice(bytes);
                 match ttl {
                     Ttl::Keep => {}
-                    Ttl::Forever => drop(self.set_deadline(key, None)),
-                    Ttl::Until(deadline) => drop(self.set_deadline(key, Some(deadline))),
+                    Ttl::Forever => drop(self.move_deadline(key, None)),
+                    Ttl::Until(deadline) => drop(self.move_deadline(key, Some(deadline))),
                 }
+                self.changed(key);
             }
             _ => self.set(key, Value::String(bytes.to_vec()), ttl),
         }
@@ -142,16 +157,25 @@ impl Db {
             Ttl::Keep => self.deadline(key).flatten(),
             Ttl::Until(deadline) => Some(deadline),
         };
-        self.remove(key);
-        let key = Key::from(key);
+        self.take(key);
+        let shared = Key::from(key);
         if let Some(deadline) = deadline {
-            self.deadlines.insert((deadline, key.clone()));
+            self.deadlines.insert((deadline, shared.clone()));
         }
-        self.entries.insert(key, Entry { value, deadline });
+        self.entries.insert(shared, Entry { value, deadline });
+        self.changed(key);
     }
 
     /// Removes a key; `false` when there is none.
     pub(crate) fn remove(&mut self, key: &[u8]) -> bool {
+        let removed = self.take(key);
+        if removed {
+            self.changed(key);
+        }
+        removed
+    }
+
+    fn take(&mut self, key: &[u8]) -> bool {
         match self.entries.remove_entry(key) {
             None => false,
             Some((key, entry)) => {
@@ -170,6 +194,14 @@ impl Db {
 
     /// Gives a key a deadline or takes it away; returns the old one as [`Db::deadline`] does.
     pub(crate) fn set_deadline(&mut self, key: &[u8], deadline: Option<WallMs>) -> Option<Option<WallMs>> {
+        let old = self.move_deadline(key, deadline)?;
+        if old.is_some() || deadline.is_some() {
+            self.changed(key);
+        }
+        Some(old)
+    }
+
+    fn move_deadline(&mut self, key: &[u8], deadline: Option<WallMs>) -> Option<Option<WallMs>> {
         let old = self.deadline(key)?;
         if old == deadline {
             return Some(old);
@@ -194,6 +226,9 @@ impl Db {
         while self.deadlines.first().is_some_and(|(deadline, _)| *deadline < now) {
             if let Some((_, key)) = self.deadlines.pop_first() {
                 self.entries.remove(&key);
+                self.changed(&key);
+                self.effects.push(&[b"DEL", &key]);
+                self.effects.commit();
                 env::detail!("bus.expired", key = %key.escape_ascii());
             }
         }

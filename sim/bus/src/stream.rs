@@ -3,7 +3,7 @@
 //! Pure data: no keys, no clients, no clock. Deliberately absent: consumer groups, and Redis's packing of entries into
 //! nodes, which shows only in approximate trimming (see [`Trim`]).
 
-use std::{collections::BTreeMap, ops::RangeInclusive};
+use std::{collections::BTreeMap, fmt, ops::RangeInclusive};
 
 /// How many entries Redis packs into one node (`stream-node-max-entries`, default in `redis.conf`).
 pub(crate) const NODE_ENTRIES: usize = 100;
@@ -37,6 +37,12 @@ impl StreamId {
             Some(seq) => Some(Self { seq, ..self }),
             None => Some(Self { ms: self.ms.checked_sub(1)?, seq: u64::MAX }),
         }
+    }
+}
+
+impl fmt::Display for StreamId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.ms, self.seq)
     }
 }
 

@@ -17,6 +17,8 @@ mod connection;
 mod data;
 mod engine;
 mod error;
+mod fault;
+mod patience;
 mod replica;
 mod server;
 mod session;
@@ -26,6 +28,7 @@ mod store;
 mod transaction;
 mod wire;
 
+pub use fault::{Fault, Share};
 pub use replica::{Replica, Row};
 pub use server::{Config, ServeError, Server, serve};
 pub use store::OpenError;

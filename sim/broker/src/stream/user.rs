@@ -96,7 +96,7 @@ struct OrderEvent<'a> {
     o: OrderFields<'a>,
 }
 
-/// In the order of the documentation, under its one-letter names.
+/// In the order of the documentation, under its one-letter names ("Event: Order Update").
 #[derive(Serialize)]
 struct OrderFields<'a> {
     s: &'a str,
@@ -128,14 +128,20 @@ struct OrderFields<'a> {
     executed: Decimal,
     #[serde(rename = "L")]
     last_price: Decimal,
-    #[serde(rename = "N")]
-    fee_asset: &'static str,
-    #[serde(rename = "n")]
-    fee: Decimal,
+    /// As the fee, only with an execution.
+    #[serde(rename = "N", skip_serializing_if = "Option::is_none")]
+    fee_asset: Option<&'static str>,
+    #[serde(rename = "n", skip_serializing_if = "Option::is_none")]
+    fee: Option<Decimal>,
     #[serde(rename = "T")]
     time: i64,
     #[serde(rename = "t")]
     trade_id: u64,
+    /// Notional of the account's resting bids and asks: not kept by this exchange.
+    #[serde(rename = "b")]
+    bids: &'static str,
+    #[serde(rename = "a")]
+    asks: &'static str,
     #[serde(rename = "m")]
     maker: bool,
     #[serde(rename = "R")]
@@ -151,13 +157,16 @@ struct OrderFields<'a> {
     #[serde(rename = "rp")]
     realized_pnl: Decimal,
     #[serde(rename = "pP")]
-    price_protect: bool,
+    price_protection: bool,
+    /// "Ignore", says the documentation, as of the next.
+    si: u8,
+    ss: u8,
     #[serde(rename = "V")]
     self_trade_prevention: &'static str,
     #[serde(rename = "pm")]
     price_match: &'static str,
     #[serde(rename = "gtd")]
-    good_till_date: i64,
+    good_till: i64,
 }
 
 fn order_fields<'a>(order: &'a Order, execution: &Execution, time: i64) -> OrderFields<'a> {
@@ -185,10 +194,12 @@ fn order_fields<'a>(order: &'a Order, execution: &Execution, time: i64) -> Order
         last_quantity: of_fill(|fill| fill.qty),
         executed: order.executed,
         last_price: of_fill(|fill| fill.price),
-        fee_asset: "USDT",
-        fee: of_fill(|fill| fill.fee),
+        fee_asset: fill.map(|_| "USDT"),
+        fee: fill.map(|fill| fill.fee),
         time,
         trade_id: fill.map_or(0, |fill| fill.trade_id),
+        bids: "0",
+        asks: "0",
         maker: fill.is_some_and(|fill| fill.maker),
         reduce_only: order.terms.reduce_only,
         working_type: order.terms.working_type,
@@ -196,10 +207,12 @@ fn order_fields<'a>(order: &'a Order, execution: &Execution, time: i64) -> Order
         position_side: "BOTH",
         close_position: order.terms.close_position,
         realized_pnl: of_fill(|fill| fill.realized_pnl),
-        price_protect: false,
+        price_protection: false,
+        si: 0,
+        ss: 0,
         self_trade_prevention: "NONE",
         price_match: "NONE",
-        good_till_date: 0,
+        good_till: 0,
     }
 }
 

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use broker::{AggTrade, Config, Exchange, Liquidity, Server, SymbolConfig, Tape, sign};
 use bytes::Bytes;
-use env::{BoxStream, Env, Task, WallTime};
+use env::{BoxStream, Env, Task};
 use futures_util::{SinkExt, StreamExt};
 use http_body_util::{BodyExt, Full};
 use hyper::{HeaderMap, Request};
@@ -132,8 +132,12 @@ impl Broker {
         answer.json["listenKey"].as_str().unwrap().to_owned()
     }
 
+    pub async fn connect(&self) -> BoxStream {
+        self.env.net.connect("127.0.0.1", self.port).await.unwrap()
+    }
+
     pub async fn open(&self, target: &str) -> Socket {
-        let stream = self.env.net.connect("127.0.0.1", self.port).await.unwrap();
+        let stream = self.connect().await;
         client_async(format!("ws://broker{target}"), stream).await.unwrap().0
     }
 }
@@ -179,6 +183,3 @@ pub fn dec(text: &str) -> Decimal {
 pub fn number(value: &Value) -> Decimal {
     dec(value.as_str().unwrap_or_else(|| panic!("{value} is no text")))
 }
-
-/// When the tape among the fixtures starts.
-pub const EPOCH: WallTime = WallTime::from_millis(1_700_000_000_000);

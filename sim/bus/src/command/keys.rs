@@ -90,10 +90,13 @@ fn expire(call: &mut Call<'_>, name: &'static str, unit: WallMs) -> Result<(), C
         .ok_or(CommandError::InvalidExpire(name))?;
     let done = match call.state.db.deadline(key) {
         Some(old) if conditions.allow(old, deadline) => {
+            let db = &mut call.state.db;
             if deadline <= now {
-                call.state.db.remove(key);
+                db.remove(key);
+                db.effects.push(&[b"DEL", key]);
             } else {
-                call.state.db.set_deadline(key, Some(deadline));
+                db.set_deadline(key, Some(deadline));
+                db.effects.push(&[b"PEXPIREAT", key, itoa::Buffer::new().format(deadline).as_bytes()]);
             }
             true
         }

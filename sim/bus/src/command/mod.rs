@@ -70,8 +70,40 @@ struct Command {
     /// In lower case.
     name: &'static str,
     arity: Arity,
+    flags: &'static [Flag],
+    keys: Keys,
     run: Handler,
 }
+
+/// What is true of a command, as COMMAND tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flag {
+    /// It may wait.
+    Blocking,
+    /// It may need more memory.
+    DenyOom,
+    /// It takes constant or logarithmic time.
+    Fast,
+    /// Its keys are found only by looking at its other arguments.
+    MovableKeys,
+    /// Scripts may not call it.
+    NoScript,
+    /// It only reads.
+    ReadOnly,
+    /// It changes data.
+    Write,
+}
+
+/// Where a command's keys are: the index of the first and the last, which counts from the end when negative, and from
+/// one to the next. All zero without keys.
+#[derive(Clone, Copy, Default)]
+struct Keys {
+    first: i8,
+    last: i8,
+    step: i8,
+}
+
+const NO_KEYS: Keys = Keys { first: 0, last: 0, step: 0 };
 
 /// How many arguments a command takes, its name included; for a subcommand both names.
 #[derive(Clone, Copy)]
@@ -81,14 +113,26 @@ enum Arity {
 }
 
 const fn exactly(name: &'static str, count: usize, run: Handler) -> Command {
-    Command { name, arity: Arity::Exactly(count), run }
+    Command { name, arity: Arity::Exactly(count), flags: &[], keys: NO_KEYS, run }
 }
 
 const fn at_least(name: &'static str, count: usize, run: Handler) -> Command {
-    Command { name, arity: Arity::AtLeast(count), run }
+    Command { name, arity: Arity::AtLeast(count), flags: &[], keys: NO_KEYS, run }
 }
 
 impl Command {
+    const fn flags(self, flags: &'static [Flag]) -> Self {
+        Self { flags, ..self }
+    }
+
+    const fn keys(self, first: i8, last: i8, step: i8) -> Self {
+        Self { keys: Keys { first, last, step }, ..self }
+    }
+
+    fn is(&self, flag: Flag) -> bool {
+        self.flags.contains(&flag)
+    }
+
     fn admits(&self, count: usize) -> bool {
         match self.arity {
             Arity::Exactly(exact) => count == exact,
@@ -108,6 +152,7 @@ pub(crate) fn execute(call: &mut Call<'_>) {
         call.reply.error(error);
     }
     let State { db, waiters, .. } = &mut *call.state;
+    db.effects.commit();
     waiters.serve(db);
 }
 
@@ -116,7 +161,13 @@ fn dispatch(call: &mut Call<'_>) -> Result<(), CommandError> {
     if !command.admits(call.args.len()) {
         return Err(arity(command.name));
     }
-    (command.run)(call)
+    let before = (call.state.db.changes(), call.state.db.effects.unit_len());
+    let outcome = (command.run)(call);
+    let db = &mut call.state.db;
+    if db.changes() != before.0 && db.effects.unit_len() == before.1 {
+        db.effects.repeat(call.args);
+    }
+    outcome
 }
 
 /// Executes a container command: `table` holds its subcommands, alphabetically.

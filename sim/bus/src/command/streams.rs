@@ -132,9 +132,14 @@ fn xadd(call: &mut Call<'_>) -> Result<(), CommandError> {
         "ERR The ID specified in XADD is equal or smaller than the target stream top item",
     ))?;
     stream.append(id, encode_fields(&call.args, options.position()));
-    if let Some(trim) = trim {
-        stream.trim(trim);
-    }
+    let trimmed = trim.is_some_and(|trim| stream.trim(trim) > 0);
+    let (len, id_text) = (stream.len().to_string(), id.to_string());
+    let head: [&[u8]; 3] = [b"XADD", key, id_text.as_bytes()];
+    let trimming: [&[u8]; 6] = [b"XADD", key, b"MAXLEN", b"=", len.as_bytes(), id_text.as_bytes()];
+    let head: &[&[u8]] = if trimmed { &trimming } else { &head };
+    let words: Vec<&[u8]> = head.iter().copied().chain(call.args.from(options.position())).collect();
+    db.changed(key);
+    db.effects.extend(words.into_iter());
     call.reply.id(id);
     call.state.waiters.signal(key);
     Ok(())
@@ -174,6 +179,9 @@ fn xdel(call: &mut Call<'_>) -> Result<(), CommandError> {
             call.args.from(2).filter(|id| entry_id(id, 0).is_ok_and(|id| stream.delete(id))).count()
         }
     };
+    if deleted > 0 {
+        call.state.db.changed(&call.args[1]);
+    }
     call.reply.count(deleted);
     Ok(())
 }
@@ -195,6 +203,9 @@ fn xtrim(call: &mut Call<'_>) -> Result<(), CommandError> {
         .finish()?
         .ok_or(CommandError::Refused("ERR syntax error, XTRIM must be called with a trimming strategy"))?;
     let removed = call.state.db.stream_mut(&call.args[1])?.map_or(0, |stream| stream.trim(trim));
+    if removed > 0 {
+        call.state.db.changed(&call.args[1]);
+    }
     call.reply.count(removed);
     Ok(())
 }

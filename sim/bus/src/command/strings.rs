@@ -34,7 +34,9 @@ fn append(call: &mut Call<'_>) -> Result<(), CommandError> {
         }
         Some(string) => {
             string.extend_from_slice(tail);
-            string.len()
+            let len = string.len();
+            call.state.db.changed(key);
+            len
         }
         None => {
             call.state.db.set_string(key, tail, Ttl::Forever);
@@ -201,6 +203,19 @@ fn set(call: &mut Call<'_>) -> Result<(), CommandError> {
     };
     if may {
         db.set_string(key, &args[2], options.ttl);
+        match options.ttl {
+            Ttl::Forever => db.effects.push(&[b"SET", key, &args[2]]),
+            Ttl::Keep => db.effects.push(&[b"SET", key, &args[2], b"KEEPTTL"]),
+            Ttl::Until(deadline) => {
+                db.effects.push(&[
+                    b"SET",
+                    key,
+                    &args[2],
+                    b"PXAT",
+                    itoa::Buffer::new().format(deadline).as_bytes(),
+                ]);
+            }
+        }
     }
     match (options.return_old, may) {
         (true, _) => {}

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::data::cast::Context;
 use crate::data::{Modifier, Type, Value};
+use crate::store::{RowLock, TableLock};
 
 /// A statement that is ready to run, shared by everyone who sends the same text.
 #[derive(Debug)]
@@ -30,13 +31,19 @@ pub(crate) struct Output {
 #[derive(Debug)]
 pub(crate) enum Plan {
     Begin { read_only: bool },
+    Checkpoint,
     Commit,
     CreateTable { name: String, if_not_exists: bool, sql: String },
     Delete(Delete),
     Insert(Insert),
+    LockTable { tables: Vec<(usize, String)>, mode: TableLock, nowait: bool },
+    Release { savepoint: String },
     Rollback,
+    RollbackTo { savepoint: String },
+    Savepoint { name: String },
     Select(Select),
-    Set { name: String, value: Option<String> },
+    Set { name: String, value: Option<String>, local: bool },
+    SetTransaction { read_only: Option<bool> },
     Show { name: String },
     Update(Update),
 }
@@ -45,6 +52,26 @@ impl Plan {
     /// Whether running it changes tables.
     pub(crate) fn writes(&self) -> bool {
         matches!(self, Self::CreateTable { .. } | Self::Delete(_) | Self::Insert(_) | Self::Update(_))
+    }
+
+    /// Whether running it locks rows that it does not change.
+    pub(crate) fn locks(&self) -> bool {
+        matches!(self, Self::Select(Select { locking: Some(_), .. }))
+    }
+
+    /// Whether running it changes the schema.
+    pub(crate) fn changes_schema(&self) -> bool {
+        matches!(self, Self::CreateTable { .. })
+    }
+
+    /// The lock that it needs on the table it reads or writes.
+    pub(crate) fn table_lock(&self) -> Option<(usize, TableLock)> {
+        let mode = match self {
+            _ if self.locks() => TableLock::RowShare,
+            _ if self.writes() => TableLock::RowExclusive,
+            _ => TableLock::AccessShare,
+        };
+        self.table().map(|table| (table, mode))
     }
 
     /// Whether it has an answer with rows, even if there are none this time.
@@ -62,13 +89,18 @@ impl Plan {
     pub(crate) fn command(&self) -> &'static str {
         match self {
             Self::Begin { .. } => "BEGIN",
+            Self::Checkpoint => "CHECKPOINT",
             Self::Commit => "COMMIT",
             Self::CreateTable { .. } => "CREATE TABLE",
             Self::Delete(_) => "DELETE",
             Self::Insert(_) => "INSERT",
-            Self::Rollback => "ROLLBACK",
+            Self::LockTable { .. } => "LOCK TABLE",
+            Self::Release { .. } => "RELEASE",
+            Self::Rollback | Self::RollbackTo { .. } => "ROLLBACK",
+            Self::Savepoint { .. } => "SAVEPOINT",
             Self::Select(_) => "SELECT",
-            Self::Set { .. } => "SET",
+            Self::Set { value: None, local: false, .. } => "RESET",
+            Self::Set { .. } | Self::SetTransaction { .. } => "SET",
             Self::Show { .. } => "SHOW",
             Self::Update(_) => "UPDATE",
         }
@@ -134,6 +166,24 @@ pub(crate) struct Select {
     pub(crate) order: Vec<OrderKey>,
     pub(crate) limit: Option<Expr>,
     pub(crate) offset: Option<Expr>,
+    pub(crate) locking: Option<Locking>,
+}
+
+/// `FOR UPDATE` and its like.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Locking {
+    pub(crate) lock: RowLock,
+    pub(crate) wait: WaitPolicy,
+}
+
+/// What to do about a row that another transaction holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WaitPolicy {
+    Block,
+    /// `NOWAIT`
+    Never,
+    /// `SKIP LOCKED`
+    Skip,
 }
 
 /// Which rows of a table, and how to find them.

@@ -1,6 +1,6 @@
 //! A server on loopback and clients of it.
 
-use std::sync::Arc;
+use std::{pin::Pin, sync::Arc};
 
 use env::Env;
 use ledger::{Config, Server, WAL};
@@ -40,13 +40,17 @@ impl Ledger {
         Self::on(FaultyDisk::default()).await
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the test itself runs on the system")]
     pub async fn on(disk: FaultyDisk) -> Self {
-        let server = Server::bind(env_on(&disk), Config { port: 0, ..Config::default() }).await.unwrap();
+        Self::with(disk, Config::default()).await
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the test itself runs on the system")]
+    pub async fn with(disk: FaultyDisk, config: Config) -> Self {
+        let server = Server::bind(env_on(&disk), Config { port: 0, ..config }).await.unwrap();
         let port = server.port().unwrap();
         let server = tokio::spawn(async move {
-            let Err(error) = server.run().await;
-            panic!("the server ended: {error}");
+            let ended = server.run().await;
+            panic!("the server ended: {ended:?}");
         });
         Self { disk, port, server }
     }
@@ -113,6 +117,27 @@ pub async fn fault(client: &Client, sql: &str) -> DbError {
     match client.simple_query(sql).await {
         Ok(_) => panic!("{sql}: should fail"),
         Err(error) => error.as_db_error().unwrap_or_else(|| panic!("{sql}: {error}")).clone(),
+    }
+}
+
+/// The error of a request that must fail.
+pub fn told<T: std::fmt::Debug>(outcome: Result<T, Error>) -> DbError {
+    let error = outcome.expect_err("it should fail");
+    error.as_db_error().unwrap_or_else(|| panic!("{error}")).clone()
+}
+
+/// Whether `work` cannot go on by itself: the server has answered others meanwhile.
+pub async fn waits<T>(ledger: &Ledger, work: Pin<&mut impl Future<Output = T>>) -> bool {
+    let others = async {
+        let client = ledger.client().await;
+        for _ in 0..3 {
+            rows(&client, "SELECT 1").await;
+        }
+    };
+    tokio::select! {
+        biased;
+        _ = work => false,
+        () = others => true,
     }
 }
 

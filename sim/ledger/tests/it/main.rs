@@ -1,9 +1,13 @@
 //! The ledger as its clients meet it: a real driver over loopback, a disk that fails on command.
 
+mod deadlock;
 mod disk;
 mod durability;
 mod fixture;
+mod locks;
+mod patience;
 mod protocol;
 mod recovery;
+mod savepoints;
 mod statements;
 mod transactions;

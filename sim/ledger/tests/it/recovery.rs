@@ -26,7 +26,7 @@ async fn recover(image: &[u8]) -> Result<FaultyDisk, ServeError> {
     let syncs = disk.syncs();
     tokio::select! {
         biased;
-        ended = server.run() => match ended? {},
+        ended = server.run() => panic!("{:?}", ended?),
         () = async { while disk.syncs() == syncs { tokio::task::yield_now().await } } => Ok(disk),
     }
 }

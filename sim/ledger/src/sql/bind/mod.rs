@@ -35,6 +35,7 @@ pub(crate) fn bind(statement: &Statement, declared: &[u32], catalog: &Catalog<'_
         Statement::Update(update) => dml::update(update, &mut binder, catalog)?,
         Statement::Delete(delete) => dml::delete(delete, &mut binder, catalog)?,
         Statement::CreateTable(create) => (ddl::create_table(create)?, Vec::new()),
+        Statement::Lock(lock) => session::lock(lock, catalog)?,
         other => session::control(other)?,
     };
     Ok(Prepared {

@@ -1,10 +1,10 @@
 //! `SELECT` over one table or none.
 //!
-//! Not here yet: joins, `GROUP BY`, subqueries, set operations, row locks.
+//! Not here yet: joins, `GROUP BY`, subqueries, set operations.
 
 use sqlparser::ast::{
-    Expr as Ast, GroupByExpr, LimitClause, OrderByKind, OrderBySort, Query, Select as SelectAst, SelectItem,
-    SetExpr, Value as Literal,
+    Expr as Ast, GroupByExpr, LimitClause, LockClause, LockType, NonBlock, ObjectNamePart, OrderByKind,
+    OrderBySort, Query, Select as SelectAst, SelectItem, SetExpr, Value as Literal,
 };
 
 use super::{
@@ -15,15 +15,17 @@ use super::{
 use crate::{
     data::{Type, Value},
     error::{Result, SqlError, state},
-    sql::plan::{Expr, OrderKey, Plan, Select},
-    store::Catalog,
+    sql::{
+        extension,
+        plan::{Expr, Locking, OrderKey, Plan, Select, WaitPolicy},
+    },
+    store::{Catalog, RowLock},
 };
 
 pub(super) fn select(query: &Query, binder: &mut Binder, catalog: &Catalog<'_>) -> Result<Bound> {
     refuse(&[
         (query.with.is_some(), "WITH"),
         (query.fetch.is_some(), "FETCH"),
-        (!query.locks.is_empty(), "FOR UPDATE"),
         (
             query.for_clause.is_some() || query.settings.is_some() || query.format_clause.is_some(),
             "this form of SELECT",
@@ -54,7 +56,42 @@ pub(super) fn select(query: &Query, binder: &mut Binder, catalog: &Catalog<'_>) 
     let order = order(query, select, &exprs, binder, &names)?;
     let aggregates = binder.take_aggregates(&qualifier)?;
     let (limit, offset) = limits(query.limit_clause.as_ref(), binder)?;
-    Ok((Plan::Select(Select { table, source, aggregates, projection: exprs, order, limit, offset }), columns))
+    let locking = locking(&query.locks, &qualifier, aggregates.is_empty())?;
+    let select = Select { table, source, aggregates, projection: exprs, order, limit, offset, locking };
+    Ok((Plan::Select(select), columns))
+}
+
+/// `FOR UPDATE` and its like; of several for one table the strongest counts.
+fn locking(clauses: &[LockClause], qualifier: &str, plain: bool) -> Result<Option<Locking>> {
+    let mut locking: Option<Locking> = None;
+    for LockClause { lock_type, of, nonblock } in clauses {
+        let word = of.as_ref().and_then(extension::marked);
+        let lock = match (lock_type, word) {
+            (LockType::Update, None) => RowLock::Update,
+            (LockType::Update, Some(_)) => RowLock::NoKeyUpdate,
+            (LockType::Share, None) => RowLock::Share,
+            (LockType::Share, Some(_)) => RowLock::KeyShare,
+        };
+        if !plain {
+            let message = format!("{} is not allowed with aggregate functions", lock.clause());
+            return Err(SqlError::new(state::FEATURE_NOT_SUPPORTED, message));
+        }
+        let table = of.as_ref().and_then(|of| of.0.get(usize::from(word.is_some())));
+        if let Some(ObjectNamePart::Identifier(table)) = table
+            && fold(table) != qualifier
+        {
+            let message =
+                format!("relation \"{}\" in {} clause not found in FROM clause", fold(table), lock.clause());
+            return Err(SqlError::new(state::UNDEFINED_TABLE, message));
+        }
+        let wait = match nonblock {
+            None => WaitPolicy::Block,
+            Some(NonBlock::Nowait) => WaitPolicy::Never,
+            Some(NonBlock::SkipLocked) => WaitPolicy::Skip,
+        };
+        locking = locking.filter(|stronger| stronger.lock >= lock).or(Some(Locking { lock, wait }));
+    }
+    Ok(locking)
 }
 
 fn refuse_clauses(select: &SelectAst) -> Result<()> {
