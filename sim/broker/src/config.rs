@@ -112,6 +112,23 @@ pub struct SymbolConfig {
     pub tape: Tape,
 }
 
+impl SymbolConfig {
+    /// ETHUSDT with the venue's filters, on a synthetic tape that starts at 2,250 USDT.
+    pub fn ethusdt() -> Self {
+        let walk = Synthetic { start_price: Decimal::new(225_000, 2), ..Synthetic::default() };
+        Self {
+            symbol: "ETHUSDT".into(),
+            tick_size: Decimal::new(1, 2),
+            max_price: Decimal::new(100_000, 0),
+            max_qty: Decimal::new(10_000, 0),
+            market_max_qty: Decimal::new(2_000, 0),
+            min_notional: Decimal::new(20, 0),
+            tape: Tape::Synthetic(walk),
+            ..Self::default()
+        }
+    }
+}
+
 /// The market's own liquidity: consecutive price levels on either side of the latest trade.
 #[derive(Clone, Copy, Debug)]
 pub struct Liquidity {
@@ -127,23 +144,6 @@ impl Default for Liquidity {
     /// A thousand levels of 0.001 to 4 units: a small order sometimes takes two levels, a large one walks far.
     fn default() -> Self {
         Self { least: Decimal::new(1, 3), most: Decimal::new(4, 0), levels: 1_000 }
-    }
-}
-
-impl SymbolConfig {
-    /// ETHUSDT with the venue's filters, on a synthetic tape that starts at 2,250 USDT.
-    pub fn ethusdt() -> Self {
-        let walk = Synthetic { start_price: Decimal::new(225_000, 2), ..Synthetic::default() };
-        Self {
-            symbol: "ETHUSDT".into(),
-            tick_size: Decimal::new(1, 2),
-            max_price: Decimal::new(100_000, 0),
-            max_qty: Decimal::new(10_000, 0),
-            market_max_qty: Decimal::new(2_000, 0),
-            min_notional: Decimal::new(20, 0),
-            tape: Tape::Synthetic(walk),
-            ..Self::default()
-        }
     }
 }
 
