@@ -9,6 +9,8 @@
     reason = "these tests talk to real servers and run nothing inside a simulation"
 )]
 
+mod bus;
+mod clients;
 mod report;
 mod servers;
 mod tolerated;
