@@ -45,7 +45,7 @@ pub fn serve(peer: &Peer) -> Result<()> {
             let config = ledger::Config { port: args.port.unwrap_or(default.port), ..default };
             run("ledger", args, config.port, async |env| {
                 let server = ledger::Server::bind(env, config).await?;
-                Ok((server.port()?, async move { match server.run().await? {} }))
+                Ok((server.port()?, async move { Ok(server.run().await?) }))
             })
         }
         Peer::Broker { serve: args, tape } => {
