@@ -10,6 +10,7 @@
 )]
 
 mod bus;
+mod clients;
 mod exchange;
 mod postgres;
 mod report;

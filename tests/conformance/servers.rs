@@ -39,6 +39,15 @@ pub fn program(name: &str) -> PathBuf {
     directory.join("bin").join(name)
 }
 
+/// The version that a program of `prepare` says it has: the first word with a dot in what `--version` prints.
+pub fn version(name: &str) -> String {
+    let output = Command::new(program(name)).arg("--version").output().expect("the program runs");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let word =
+        text.split_whitespace().find(|word| word.contains('.')).unwrap_or_else(|| panic!("{name}: {text}"));
+    word.trim_start_matches("v=").to_owned()
+}
+
 /// A server that listens.
 pub struct Server {
     /// On 127.0.0.1.

@@ -121,6 +121,7 @@ impl SymbolConfig {
             tick_size: Decimal::new(1, 2),
             max_price: Decimal::new(100_000, 0),
             max_qty: Decimal::new(10_000, 0),
+            market_max_qty: Decimal::new(2_000, 0),
             min_notional: Decimal::new(20, 0),
             tape: Tape::Synthetic(walk),
             ..Self::default()

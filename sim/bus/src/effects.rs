@@ -27,6 +27,11 @@ impl Effects {
         self.recording = recording;
     }
 
+    /// Whether effects are kept: if not, there is no need to put them together.
+    pub(crate) fn recording(&self) -> bool {
+        self.recording
+    }
+
     /// How many commands the unit holds so far.
     pub(crate) fn unit_len(&self) -> usize {
         self.unit_len

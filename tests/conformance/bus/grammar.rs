@@ -4,7 +4,7 @@
 //! before it if it should come more often. `[a]` may be missing, `(a | b)` is one of them, `{a}` comes one to three times,
 //! `"…"` is a word with spaces, brackets or nothing in it and knows Rust's escapes of bytes. `#` begins a comment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::{collection::vec, prelude::*, strategy::Union};
 
@@ -14,8 +14,8 @@ pub type Words = Vec<Vec<u8>>;
 /// The commands by theme, as strategies.
 pub struct Grammar {
     themes: BTreeMap<String, Vec<(u32, BoxedStrategy<Words>)>>,
-    /// In upper case, a container command with its subcommand: `CLIENT ID`.
-    pub commands: std::collections::BTreeSet<String>,
+    /// The names of all commands.
+    commands: BTreeSet<String>,
 }
 
 impl Grammar {
@@ -23,7 +23,7 @@ impl Grammar {
     /// When the text is not as the header says, with the line.
     pub fn read(text: &str) -> Self {
         let mut names = BTreeMap::new();
-        let mut grammar = Self { themes: BTreeMap::new(), commands: Default::default() };
+        let mut grammar = Self { themes: BTreeMap::new(), commands: BTreeSet::new() };
         let mut theme = String::new();
         for line in text.lines() {
             let mut tokens = tokens(line).into_iter().peekable();
@@ -51,11 +51,18 @@ impl Grammar {
             if weight.is_some() {
                 rest.remove(0);
             }
-            grammar.commands.insert(command_name(&rest));
+            if let [Token::Word(name), ..] = &rest[..] {
+                grammar.commands.insert(String::from_utf8_lossy(name).into_owned());
+            }
             let strategy = Parser { line, tokens: &rest, names: &names }.whole();
             grammar.themes.entry(theme.clone()).or_default().push((weight.unwrap_or(1), strategy));
         }
         grammar
+    }
+
+    /// Whether a command, in upper case, may be generated.
+    pub fn knows(&self, command: &str) -> bool {
+        self.commands.contains(command)
     }
 
     /// Commands of these themes.
@@ -65,18 +72,6 @@ impl Grammar {
         });
         Union::new_weighted(commands.collect()).boxed()
     }
-}
-
-/// The literal words at the start: one, or two if the second is a literal in upper case and the first has subcommands.
-fn command_name(tokens: &[Token]) -> String {
-    const CONTAINERS: [&str; 9] =
-        ["CLIENT", "COMMAND", "CONFIG", "MEMORY", "OBJECT", "PUBSUB", "SCRIPT", "XGROUP", "XINFO"];
-    let word = |index: usize| match tokens.get(index) {
-        Some(Token::Word(word)) => String::from_utf8_lossy(word).into_owned(),
-        _ => String::new(),
-    };
-    let first = word(0);
-    if CONTAINERS.contains(&first.as_str()) { format!("{first} {}", word(1)) } else { first }
 }
 
 #[derive(Clone, Debug, PartialEq)]

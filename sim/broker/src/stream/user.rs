@@ -157,7 +157,7 @@ struct OrderFields<'a> {
     #[serde(rename = "rp")]
     realized_pnl: Decimal,
     #[serde(rename = "pP")]
-    price_protection: bool,
+    price_protect: bool,
     /// "Ignore", says the documentation, as of the next.
     si: u8,
     ss: u8,
@@ -166,7 +166,7 @@ struct OrderFields<'a> {
     #[serde(rename = "pm")]
     price_match: &'static str,
     #[serde(rename = "gtd")]
-    good_till: i64,
+    good_till_date: i64,
 }
 
 fn order_fields<'a>(order: &'a Order, execution: &Execution, time: i64) -> OrderFields<'a> {
@@ -207,12 +207,12 @@ fn order_fields<'a>(order: &'a Order, execution: &Execution, time: i64) -> Order
         position_side: "BOTH",
         close_position: order.terms.close_position,
         realized_pnl: of_fill(|fill| fill.realized_pnl),
-        price_protection: false,
+        price_protect: false,
         si: 0,
         ss: 0,
         self_trade_prevention: "NONE",
         price_match: "NONE",
-        good_till: 0,
+        good_till_date: 0,
     }
 }
 
