@@ -8,15 +8,21 @@
 //! Deliberately absent: persistence, replication, databases other than 0, inline commands, memory limits and eviction.
 //! One mutex guards all data and is never held across an await: like Redis, one command runs at a time.
 
+mod aof;
 mod blocking;
+mod clients;
 mod command;
+mod config;
 mod connection;
 mod db;
 mod decimal;
 mod effects;
+mod epoch;
 mod error;
+mod fault;
 mod glob;
 mod hash;
+mod pubsub;
 mod resp;
 mod script;
 mod server;
@@ -25,4 +31,8 @@ mod stream;
 mod tests;
 mod watch;
 
-pub use server::{Config, Server, serve};
+pub use aof::AofError;
+pub use clients::OutputLimit;
+pub use config::{AppendFsync, Config};
+pub use fault::Fault;
+pub use server::{Error, Server, serve};

@@ -30,7 +30,7 @@ impl Loopback {
         let server =
             Server::bind(env.clone(), Config { port: 0, ..Config::default() }).await.expect("a free port");
         let port = server.port();
-        env.spawn("bus", server.run());
+        env.spawn("bus", async { server.run().await.expect("the server goes on") });
         Self { env, port, _files: files }
     }
 

@@ -92,7 +92,7 @@ impl World {
         };
         let server = Server::bind(env.clone(), config).await.expect("the port is free");
         let shared = server.shared.clone();
-        let _server = env.spawn("bus", server.run());
+        let _server = env.spawn("bus", async { server.run().await.expect("the server goes on") });
         Self { shared, connect, ahead_ms, _files: files, _server }
     }
 
