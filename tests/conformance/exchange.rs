@@ -24,8 +24,9 @@ const INTERVAL: usize = 100;
 
 /// A market whose price does not move beyond one tick: whatever a client's speed, it meets the same prices.
 fn calm_tape() -> NamedTempFile {
-    let mut text =
-        String::from("agg_trade_id,price,quantity,first_trade_id,last_trade_id,transact_time,is_buyer_maker\n");
+    let mut text = String::from(
+        "agg_trade_id,price,quantity,first_trade_id,last_trade_id,transact_time,is_buyer_maker\n",
+    );
     for id in 1..=TRADES {
         let (price, maker) = if id % 2 == 0 { ("50000.00", "true") } else { ("50000.10", "false") };
         let _ = writeln!(text, "{id},{price},1.500,{id},{id},{},{maker}", 1_700_000_000_000 + id * INTERVAL);
