@@ -67,7 +67,7 @@ pub(crate) fn change(
 ) -> Result<Step> {
     let held = match plan {
         Plan::CreateTable { name, if_not_exists, sql } => {
-            change.create_table(name, *if_not_exists, sql)?;
+            progress.answer.notice = change.create_table(name, *if_not_exists, sql)?;
             None
         }
         Plan::Delete(delete) => change.delete(delete, scope, progress)?,
@@ -94,16 +94,18 @@ macro_rules! take {
 }
 
 impl Change<'_> {
-    fn create_table(&mut self, name: &str, if_not_exists: bool, sql: &str) -> Result<()> {
-        match self.tables.number(name) {
-            None => self.tables.create_in(self.layer, schema_from_sql(sql)?),
-            Some(_) if if_not_exists => {}
-            Some(_) => {
-                let message = format!("relation \"{name}\" already exists");
-                return Err(SqlError::new(state::DUPLICATE_TABLE, message));
-            }
+    /// Creates a table, unless there is one and that is no error; then the client is told.
+    fn create_table(&mut self, name: &str, if_not_exists: bool, sql: &str) -> Result<Option<Box<SqlError>>> {
+        if self.tables.number(name).is_none() {
+            self.tables.create_in(self.layer, schema_from_sql(sql)?);
+            return Ok(None);
         }
-        Ok(())
+        let message = format!("relation \"{name}\" already exists");
+        if if_not_exists {
+            Ok(Some(SqlError::new(state::DUPLICATE_TABLE, format!("{message}, skipping"))))
+        } else {
+            Err(SqlError::new(state::DUPLICATE_TABLE, message))
+        }
     }
 
     fn update(
