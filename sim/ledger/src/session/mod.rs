@@ -150,6 +150,8 @@ impl Session {
         }
         if extended {
             self.skipping = true;
+            // A client that asked for a flush waits for the error: the `Flush` behind it is skipped with the rest.
+            self.connection.flush(self.engine.over()).await?;
             Ok(Next::Go)
         } else {
             self.ready().await

@@ -158,3 +158,17 @@ async fn the_client_one_too_many_is_told_so_and_cancel_requests_still_pass() {
     first.cancel_token().cancel_query_raw(ledger.socket().await, tokio_postgres::NoTls).await.unwrap();
     assert_eq!(rows(&first, "SELECT 1").await, ["1"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_before_a_flush_is_told_without_waiting_for_a_sync() {
+    let ledger = Ledger::start().await;
+    drop(ledger.client().await);
+    let mut socket = ledger.socket().await;
+    socket.write_all(STARTUP).await.unwrap();
+    socket.write_all(b"P\0\0\0\x0d\0SELEC\0\0\0H\0\0\0\x04").await.unwrap();
+    let mut answer = Vec::new();
+    while !contains(&answer, "C42601\0") {
+        let read = tokio::time::timeout(Duration::from_secs(10), socket.read_buf(&mut answer)).await;
+        assert_ne!(read.unwrap().unwrap(), 0, "the server closed the connection");
+    }
+}
