@@ -57,6 +57,9 @@ enum Taken {
     Held(TransactionId),
 }
 
+/// What is known, or the transaction after whose end it will be.
+type Settled<T> = Result<std::result::Result<T, TransactionId>>;
+
 /// Runs a statement that changes tables or locks rows, from where `progress` says. After an error the transaction, or its
 /// innermost savepoint, must be undone.
 pub(crate) fn change(
@@ -194,7 +197,7 @@ impl Change<'_> {
     }
 
     /// Whether no unique index has the keys of a new row; the transaction to wait for when that is not decided yet.
-    fn free(&self, table: usize, proposed: &[Value]) -> Result<std::result::Result<(), TransactionId>> {
+    fn free(&self, table: usize, proposed: &[Value]) -> Settled<()> {
         let table = self.tables.table(table);
         match table.conflict(proposed, self.layer.owner, None, None) {
             None => Ok(Ok(())),
@@ -211,7 +214,7 @@ impl Change<'_> {
         proposed: Vec<Value>,
         scope: Scope<'_>,
         stored: &BTreeSet<u64>,
-    ) -> Result<std::result::Result<Option<(Option<u64>, Row)>, TransactionId>> {
+    ) -> Settled<Option<(Option<u64>, Row)>> {
         let table = self.tables.table(number);
         let id = match table.conflict(&proposed, self.layer.owner, None, handler.index) {
             // The handler speaks of one index only; the others must be free.
@@ -326,7 +329,7 @@ impl Change<'_> {
         current: &Row,
         assignments: &[(usize, Expr)],
         scope: &Scope<'_>,
-    ) -> Result<std::result::Result<Row, TransactionId>> {
+    ) -> Settled<Row> {
         let table = self.tables.table(table);
         let mut row = current.to_vec();
         for (column, expr) in assignments {
