@@ -33,6 +33,7 @@ mod fault;
 mod filters;
 mod journal;
 mod limits;
+mod linger;
 mod margin;
 mod market;
 mod order;
