@@ -25,8 +25,9 @@ const INTERVAL: usize = 100;
 
 /// A market whose price does not move beyond one tick: whatever a client's speed, it meets the same prices.
 fn calm_tape() -> NamedTempFile {
-    let mut text =
-        String::from("agg_trade_id,price,quantity,first_trade_id,last_trade_id,transact_time,is_buyer_maker\n");
+    let mut text = String::from(
+        "agg_trade_id,price,quantity,first_trade_id,last_trade_id,transact_time,is_buyer_maker\n",
+    );
     for id in 1..=TRADES {
         let (price, maker) = if id % 2 == 0 { ("50000.00", "true") } else { ("50000.10", "false") };
         let _ = writeln!(text, "{id},{price},1.500,{id},{id},{},{maker}", 1_700_000_000_000 + id * INTERVAL);
@@ -49,7 +50,9 @@ fn clients_of_the_exchange_trade_with_the_broker() {
         let tape = calm_tape();
         let broker = Server::ours("broker", &["--tape", tape.path().to_str().expect("a path in text")]);
         let mut command = Command::new(program("python"));
-        command.arg(tests::root().join("tests/conformance/clients").join(script)).arg(broker.port.to_string());
+        command
+            .arg(tests::root().join("tests/conformance/clients").join(script))
+            .arg(broker.port.to_string());
         let steps = transcript::of(&mut command, "");
         let text: String =
             steps.iter().map(|step| format!("{}{}\n{}", transcript::MARK, step.name, step.output)).collect();

@@ -52,9 +52,9 @@ fn clients_of_the_ledger_hold_the_session_that_they_hold_with_postgresql() {
         let (theirs, ours) = (hold(real.port), hold(ours.port));
         let mut admitted = 0;
         for (index, theirs) in theirs.iter().enumerate() {
-            let (name, said) = ours.get(index).map_or(("", "(the session has ended)"), |step| {
-                (step.name.as_str(), step.output.as_str())
-            });
+            let (name, said) = ours
+                .get(index)
+                .map_or(("", "(the session has ended)"), |step| (step.name.as_str(), step.output.as_str()));
             if *name == theirs.name && said == theirs.output {
                 continue;
             }
