@@ -9,6 +9,10 @@
     reason = "these tests talk to real servers and run nothing inside a simulation"
 )]
 
+mod bus;
+mod clients;
+mod exchange;
+mod postgres;
 mod report;
 mod servers;
 mod tolerated;

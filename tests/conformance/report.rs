@@ -34,6 +34,13 @@ pub fn check(name: &str, text: &str) {
     fs::write(&path, [before, &begin, &found, &end, after].concat()).expect("a writable document");
 }
 
+/// The version of a Python package in `requirements.txt`.
+pub fn pinned(package: &str) -> String {
+    let requirements = include_str!("requirements.txt").lines();
+    let mut versions = requirements.filter_map(|line| line.strip_prefix(package)?.strip_prefix("=="));
+    versions.next().unwrap_or_else(|| panic!("requirements.txt does not name {package}")).to_owned()
+}
+
 /// A table in Markdown.
 pub fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
     let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));

@@ -39,6 +39,15 @@ pub fn program(name: &str) -> PathBuf {
     directory.join("bin").join(name)
 }
 
+/// The version that a program of `prepare` says it has: the first word with a dot in what `--version` prints.
+pub fn version(name: &str) -> String {
+    let output = Command::new(program(name)).arg("--version").output().expect("the program runs");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let word =
+        text.split_whitespace().find(|word| word.contains('.')).unwrap_or_else(|| panic!("{name}: {text}"));
+    word.trim_start_matches("v=").to_owned()
+}
+
 /// A server that listens.
 pub struct Server {
     /// On 127.0.0.1.
@@ -62,7 +71,7 @@ impl Server {
         })
     }
 
-    /// PostgreSQL: database, user and superuser `postgres`, no password, encoding UTF-8, locale C, time zone UTC.
+    /// PostgreSQL: database, user and superuser `postgres`, no password, encoding UTF-8, locale C.UTF-8, time zone UTC.
     /// `settings` are `name=value`.
     pub fn postgres(settings: &[&str]) -> Self {
         let files = files();
@@ -73,7 +82,7 @@ impl Server {
         }
         let data = files.path().join("data");
         let mut initdb = tied(&program("initdb"), user);
-        initdb.args(["--username", POSTGRES, "--encoding", "UTF8", "--locale", "C", "--auth", "trust"]);
+        initdb.args(["--username", POSTGRES, "--encoding", "UTF8", "--locale", "C.UTF-8", "--auth", "trust"]);
         initdb.args(["--no-sync", "--no-instructions", "--pgdata"]).arg(&data);
         let output = initdb.current_dir(files.path()).output().expect("initdb runs");
         assert!(output.status.success(), "initdb: {}", String::from_utf8_lossy(&output.stderr));
