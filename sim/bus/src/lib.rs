@@ -8,9 +8,9 @@
 //! whether data may have been lost, and `fault` holds the faults that a test can inject. `resp` turns bytes into requests
 //! and replies into bytes; `server` and `connection` join it all to sockets and time.
 //!
-//! Deliberately absent: snapshots (RDB files), replication, lists, sets and sorted sets, databases other than 0, inline commands, users other than
-//! `default`, client-side caching, memory limits and eviction – except as a fault –, and TCP keepalive, which `env` does not
-//! offer: a half-open client that waits or listens stays until it is written to.
+//! Deliberately absent: snapshots (RDB files), replication, lists, sets and sorted sets, databases other than 0, inline
+//! commands, users other than `default`, client-side caching, memory limits and eviction – except as a fault –, and TCP
+//! keepalive, which `env` does not offer: a half-open client that waits or listens stays until it is written to.
 //!
 //! One mutex guards all data and is never held across an await: like Redis, one command runs at a time. Replies leave
 //! only when the append-only file is as safe as its policy wants it.
