@@ -11,6 +11,9 @@
 
 mod bus;
 mod clients;
+mod exchange;
+mod postgres;
 mod report;
 mod servers;
 mod tolerated;
+mod transcript;

@@ -85,8 +85,29 @@ pub struct SymbolConfig {
     pub min_qty: Decimal,
     /// `LOT_SIZE`: the largest quantity of an order.
     pub max_qty: Decimal,
+    /// `MARKET_LOT_SIZE`: the largest quantity of a market order.
+    pub market_max_qty: Decimal,
+    /// `MAX_NUM_ORDERS`: how many orders of an account may be open.
+    pub max_orders: usize,
+    /// `MAX_NUM_ALGO_ORDERS`: how many of them may wait for a stop price.
+    pub max_conditional_orders: usize,
+    /// `PERCENT_PRICE`: how far from the mark price an order may trade, as a fraction of it.
+    pub price_band: Decimal,
     /// `MIN_NOTIONAL`: the smallest price × quantity of an order that is not reduce-only, in USDT.
     pub min_notional: Decimal,
+    /// Maintenance margin as a fraction of the notional ("Notional and Leverage Brackets", the first bracket, which
+    /// here is the only one).
+    pub maintenance_rate: Decimal,
+    /// The highest leverage.
+    pub max_leverage: u32,
+    /// The largest notional of a position with the orders that could grow it, in USDT.
+    pub max_notional: Decimal,
+    /// Fee of an order that was resting, as a fraction of the notional.
+    pub maker_fee: Decimal,
+    /// Fee of an order that takes liquidity, as a fraction of the notional.
+    pub taker_fee: Decimal,
+    /// What the market maker offers.
+    pub liquidity: Liquidity,
     /// Where its market trades come from.
     pub tape: Tape,
 }
@@ -100,6 +121,7 @@ impl SymbolConfig {
             tick_size: Decimal::new(1, 2),
             max_price: Decimal::new(100_000, 0),
             max_qty: Decimal::new(10_000, 0),
+            market_max_qty: Decimal::new(2_000, 0),
             min_notional: Decimal::new(20, 0),
             tape: Tape::Synthetic(walk),
             ..Self::default()
@@ -107,8 +129,26 @@ impl SymbolConfig {
     }
 }
 
+/// The market's own liquidity: consecutive price levels on either side of the latest trade.
+#[derive(Clone, Copy, Debug)]
+pub struct Liquidity {
+    /// The least quantity of a level, in units of the base asset.
+    pub least: Decimal,
+    /// The largest quantity of a level. Between the two, each order of magnitude is equally likely.
+    pub most: Decimal,
+    /// How many levels there are on either side, one per tick.
+    pub levels: u32,
+}
+
+impl Default for Liquidity {
+    /// A thousand levels of 0.001 to 4 units: a small order sometimes takes two levels, a large one walks far.
+    fn default() -> Self {
+        Self { least: Decimal::new(1, 3), most: Decimal::new(4, 0), levels: 1_000 }
+    }
+}
+
 impl Default for SymbolConfig {
-    /// BTCUSDT with the venue's filters, on a synthetic tape that starts at 42,000 USDT.
+    /// BTCUSDT with the venue's filters, first bracket and fees without a discount, on a synthetic tape that starts at 42,000 USDT.
     fn default() -> Self {
         Self {
             symbol: "BTCUSDT".into(),
@@ -117,7 +157,17 @@ impl Default for SymbolConfig {
             step_size: Decimal::new(1, 3),
             min_qty: Decimal::new(1, 3),
             max_qty: Decimal::new(1_000, 0),
+            market_max_qty: Decimal::new(120, 0),
+            max_orders: 200,
+            max_conditional_orders: 10,
+            price_band: Decimal::new(5, 2),
             min_notional: Decimal::new(100, 0),
+            maintenance_rate: Decimal::new(4, 3),
+            max_leverage: 125,
+            max_notional: Decimal::new(50_000_000, 0),
+            maker_fee: Decimal::new(2, 4),
+            taker_fee: Decimal::new(4, 4),
+            liquidity: Liquidity::default(),
             tape: Tape::Synthetic(Synthetic::default()),
         }
     }

@@ -3,9 +3,18 @@
 //! It changes only through [`State`]'s verbs, which decide at once and return what to tell the owners; delays, sockets and
 //! delivery are the server's.
 
+mod amend;
+mod conditions;
+mod countdown;
 mod execute;
+mod funds;
 mod keys;
+mod liquidate;
+mod offers;
 mod orders;
+#[cfg(test)]
+mod properties;
+mod settings;
 mod update;
 
 use std::{
@@ -14,11 +23,15 @@ use std::{
     time::Duration,
 };
 
+pub(crate) use amend::Amendment;
+pub(crate) use countdown::Countdowns;
 use env::WallTime;
 use faults::Board;
+pub(crate) use funds::{exposure, unrealized};
 pub(crate) use keys::ListenKeys;
+pub(crate) use offers::{Preview, Top};
 pub(crate) use orders::{OrderRef, Placed};
-pub(crate) use update::{Change, Execution, Update};
+pub(crate) use update::{Balance, Change, Endangered, Execution, Update};
 
 use crate::{
     account::Holdings,
@@ -67,12 +80,15 @@ impl Exchange {
             keys: ListenKeys::new(config.accounts.len()),
             markets: config.symbols.into_iter().map(Market::new).collect(),
             journal: journal.clone(),
+            countdowns: Countdowns::default(),
             faults: config.faults.clone(),
             changed_at: vec![WallTime::from_micros(0); config.accounts.len()],
+            warned: vec![false; config.accounts.len()],
             orders: Vec::new(),
             open: BTreeSet::new(),
             by_client_id: BTreeMap::new(),
             unnamed: 0,
+            ranks: 0,
             seeded: false,
         };
         Arc::new(Self {
@@ -117,6 +133,7 @@ impl Exchange {
 pub(crate) struct State {
     pub keys: ListenKeys,
     pub markets: Vec<Market>,
+    pub countdowns: Countdowns,
     client_order_ids: ClientOrderIds,
     /// API keys, by account.
     names: Vec<Arc<str>>,
@@ -124,6 +141,8 @@ pub(crate) struct State {
     holdings: Vec<Holdings>,
     /// When each account last traded; 1970 before it ever did.
     changed_at: Vec<WallTime>,
+    /// Which accounts have had a margin call and are still in danger.
+    warned: Vec<bool>,
     journal: Arc<Journal>,
     faults: Arc<Board<Fault>>,
     /// By id − 1.
@@ -134,6 +153,8 @@ pub(crate) struct State {
     by_client_id: BTreeMap<(usize, Arc<str>), u64>,
     /// How many orders came without a client order id.
     unnamed: u64,
+    /// How many places in queues have been given out.
+    ranks: u64,
     seeded: bool,
 }
 
@@ -143,7 +164,7 @@ impl State {
         if !std::mem::replace(&mut self.seeded, true) {
             let seed = seed();
             for market in &mut self.markets {
-                market.cursor = crate::tape::Cursor::new(&market.rules, seed);
+                market.seed(seed);
             }
         }
     }
@@ -160,6 +181,11 @@ impl State {
     /// When the account's wallet and positions last changed.
     pub fn changed_at(&self, account: usize) -> WallTime {
         self.changed_at[account]
+    }
+
+    /// All orders that there have ever been, oldest first; their ids are contiguous from 1.
+    pub fn orders(&self) -> &[Order] {
+        &self.orders
     }
 
     /// An account's orders that may still trade, oldest first.

@@ -63,6 +63,15 @@ impl<'a> Params<'a> {
         Self(pairs.chain(form_urlencoded::parse(body.as_bytes())).collect())
     }
 
+    /// From the names and values of a JSON object; numbers and booleans count as if they were written out.
+    pub fn of_object(object: &'a serde_json::Map<String, serde_json::Value>) -> Self {
+        let text = |value: &'a serde_json::Value| match value {
+            serde_json::Value::String(text) => Cow::Borrowed(text.as_str()),
+            other => Cow::Owned(other.to_string()),
+        };
+        Self(object.iter().map(|(name, value)| (Cow::Borrowed(name.as_str()), text(value))).collect())
+    }
+
     /// The value of `name`; an empty one counts as not sent.
     pub fn text(&self, name: &str) -> Option<&str> {
         let (_, value) = self.0.iter().find(|(key, _)| key == name)?;

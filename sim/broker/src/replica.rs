@@ -9,13 +9,12 @@ use std::{
 };
 
 use env::WallTime;
-use rust_decimal::Decimal;
 use tokio::time::Instant;
 
 use crate::{
     account::Holdings,
-    exchange::{Change, Execution, OrderRef, State, Update},
-    market::Market,
+    exchange::{Change, Execution, OrderRef, State, Update, exposure, unrealized},
+    margin::{Exposure, Margin},
     order::Order,
 };
 
@@ -170,11 +169,27 @@ impl<'a> View<'a> {
         }
     }
 
-    /// Profit of an account's open positions at the latest prices, in USDT.
-    pub fn unrealized(&self, account: usize) -> Decimal {
-        let holdings = self.holdings(account);
-        let of = |(index, market): (usize, &Market)| holdings.position(index).unrealized(market.last());
-        self.state.markets.iter().enumerate().map(of).sum()
+    /// An account's margin, and what each market contributes to it. Prices are those of now.
+    pub fn funds(&self, account: usize) -> (Margin, Vec<Exposure>) {
+        let (markets, holdings, orders) =
+            (&self.state.markets, self.holdings(account), self.open_orders(account));
+        let mut margin = Margin {
+            wallet: holdings.wallet,
+            unrealized: unrealized(markets, holdings),
+            ..Margin::default()
+        };
+        let of = |market| exposure(markets, holdings, market, orders.iter().copied());
+        let exposures: Vec<Exposure> = (0..markets.len()).map(of).collect();
+        exposures.iter().for_each(|exposure| margin += exposure);
+        (margin, exposures)
+    }
+
+    /// All orders of an account in a market that are seen, oldest first, from the one with id `from` on.
+    pub fn orders(&self, account: usize, market: usize, from: u64) -> impl Iterator<Item = &'a Order> {
+        let start = usize::try_from(from.saturating_sub(1)).unwrap_or(usize::MAX);
+        let orders = self.state.orders().get(start..).unwrap_or_default();
+        let own = move |order: &&Order| order.account == account && order.terms.market == market;
+        orders.iter().filter(own).filter_map(|order| self.seen(order))
     }
 
     /// When the account's wallet and positions last changed.

@@ -1,10 +1,15 @@
 //! The REST API: finds the endpoint, checks limits and signature, answers in JSON.
 
 mod account;
+mod batch;
 mod gate;
 mod listen_key;
+mod listing;
+mod lists;
 mod market;
 mod order;
+mod settings;
+mod terms;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
@@ -46,32 +51,81 @@ enum Endpoint {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Signed {
     Account(account::Endpoint),
+    CancelBatch,
+    List(lists::Endpoint),
     Order(order::Endpoint),
+    PlaceBatch,
     PlaceOrder,
+    Settings(settings::Endpoint),
 }
 
 impl Endpoint {
     fn find(method: &Method, path: &str) -> Option<Self> {
-        use account::Endpoint::{Balance, OpenOrders, PositionRisk, UserTrades};
-        use listen_key::Endpoint::{Create, Delete, Extend};
-        use market::Endpoint::{AggTrades, BookTicker, ExchangeInfo, Ping, Time};
-        use order::Endpoint::{Cancel, Query};
+        let path = path.strip_prefix("/fapi/")?;
+        let public = Self::public(method, path).map(Self::Public);
+        public.or_else(|| Self::keyed(method, path)).or_else(|| Self::signed(method, path).map(Self::Signed))
+    }
+
+    fn public(method: &Method, path: &str) -> Option<market::Endpoint> {
+        use market::Endpoint::*;
         Some(match (method.as_str(), path) {
-            ("GET", "/fapi/v1/aggTrades") => Self::Public(AggTrades),
-            ("GET", "/fapi/v1/exchangeInfo") => Self::Public(ExchangeInfo),
-            ("GET", "/fapi/v1/ping") => Self::Public(Ping),
-            ("GET", "/fapi/v1/ticker/bookTicker") => Self::Public(BookTicker),
-            ("GET", "/fapi/v1/time") => Self::Public(Time),
-            ("DELETE", "/fapi/v1/listenKey") => Self::Keyed(Delete),
-            ("POST", "/fapi/v1/listenKey") => Self::Keyed(Create),
-            ("PUT", "/fapi/v1/listenKey") => Self::Keyed(Extend),
-            ("DELETE", "/fapi/v1/order") => Self::Signed(Signed::Order(Cancel)),
-            ("GET", "/fapi/v1/openOrders") => Self::Signed(Signed::Account(OpenOrders)),
-            ("GET", "/fapi/v1/order") => Self::Signed(Signed::Order(Query)),
-            ("GET", "/fapi/v1/userTrades") => Self::Signed(Signed::Account(UserTrades)),
-            ("GET", "/fapi/v2/balance") => Self::Signed(Signed::Account(Balance)),
-            ("GET", "/fapi/v2/positionRisk") => Self::Signed(Signed::Account(PositionRisk)),
-            ("POST", "/fapi/v1/order") => Self::Signed(Signed::PlaceOrder),
+            ("GET", "v1/aggTrades") => AggTrades,
+            ("GET", "v1/depth") => Depth,
+            ("GET", "v1/exchangeInfo") => ExchangeInfo,
+            ("GET", "v1/klines") => Klines,
+            ("GET", "v1/ping") => Ping,
+            ("GET", "v1/premiumIndex") => PremiumIndex,
+            ("GET", "v1/ticker/24hr") => Ticker24h,
+            ("GET", "v1/ticker/bookTicker") => BookTicker,
+            ("GET", "v1/ticker/price" | "v2/ticker/price") => TickerPrice,
+            ("GET", "v1/time") => Time,
+            _ => return None,
+        })
+    }
+
+    fn keyed(method: &Method, path: &str) -> Option<Self> {
+        use listen_key::Endpoint::{Create, Delete, Extend};
+        Some(Self::Keyed(match (method.as_str(), path) {
+            ("DELETE", "v1/listenKey") => Delete,
+            ("POST", "v1/listenKey") => Create,
+            ("PUT", "v1/listenKey") => Extend,
+            _ => return None,
+        }))
+    }
+
+    fn signed(method: &Method, path: &str) -> Option<Signed> {
+        use account::Endpoint::{AccountV2, AccountV3, Balance, PositionRiskV2, PositionRiskV3};
+        use lists::Endpoint::{AllOrders, Income, OpenOrders, UserTrades};
+        use order::Endpoint::{Amend, Cancel, CancelAll, Query, QueryOpen, Test};
+        use settings::Endpoint::*;
+        Some(match (method.as_str(), path) {
+            ("DELETE", "v1/allOpenOrders") => Signed::Order(CancelAll),
+            ("DELETE", "v1/batchOrders") => Signed::CancelBatch,
+            ("DELETE", "v1/order") => Signed::Order(Cancel),
+            ("GET", "v1/allOrders") => Signed::List(AllOrders),
+            ("GET", "v1/commissionRate") => Signed::Settings(CommissionRate),
+            ("GET", "v1/income") => Signed::List(Income),
+            ("GET", "v1/leverageBracket") => Signed::Settings(LeverageBracket),
+            ("GET", "v1/multiAssetsMargin") => Signed::Settings(AssetsMode),
+            ("GET", "v1/openOrder") => Signed::Order(QueryOpen),
+            ("GET", "v1/openOrders") => Signed::List(OpenOrders),
+            ("GET", "v1/order") => Signed::Order(Query),
+            ("GET", "v1/positionSide/dual") => Signed::Settings(PositionMode),
+            ("GET", "v1/userTrades") => Signed::List(UserTrades),
+            ("GET", "v2/account") => Signed::Account(AccountV2),
+            ("GET", "v2/balance" | "v3/balance") => Signed::Account(Balance),
+            ("GET", "v2/positionRisk") => Signed::Account(PositionRiskV2),
+            ("GET", "v3/account") => Signed::Account(AccountV3),
+            ("GET", "v3/positionRisk") => Signed::Account(PositionRiskV3),
+            ("POST", "v1/batchOrders") => Signed::PlaceBatch,
+            ("POST", "v1/countdownCancelAll") => Signed::Settings(Countdown),
+            ("POST", "v1/leverage") => Signed::Settings(SetLeverage),
+            ("POST", "v1/marginType") => Signed::Settings(SetMarginType),
+            ("POST", "v1/multiAssetsMargin") => Signed::Settings(SetAssetsMode),
+            ("POST", "v1/order") => Signed::PlaceOrder,
+            ("POST", "v1/order/test") => Signed::Order(Test),
+            ("POST", "v1/positionSide/dual") => Signed::Settings(SetPositionMode),
+            ("PUT", "v1/order") => Signed::Order(Amend),
             _ => return None,
         })
     }
@@ -81,27 +135,31 @@ impl Endpoint {
         match self {
             Self::Public(_) => Subject::Market,
             Self::Keyed(_) => Subject::Keys,
-            Self::Signed(Signed::PlaceOrder) => Subject::Orders { reduces: only_reduces(params) },
-            Self::Signed(Signed::Order(order::Endpoint::Cancel)) => Subject::Orders { reduces: true },
-            Self::Signed(Signed::Order(order::Endpoint::Query)) => Subject::Queries,
-            Self::Signed(Signed::Account(endpoint)) => endpoint.subject(),
+            Self::Signed(signed) => match signed {
+                Signed::Account(endpoint) => endpoint.subject(),
+                Signed::CancelBatch => Subject::Orders { reduces: true },
+                Signed::List(_) => Subject::Queries,
+                Signed::Order(endpoint) => endpoint.subject(),
+                Signed::PlaceBatch => Subject::Orders { reduces: false },
+                Signed::PlaceOrder => Subject::Orders { reduces: only_reduces(params) },
+                Signed::Settings(endpoint) => endpoint.subject(),
+            },
         }
     }
 
     /// Request weight per address ("IP limits" of each endpoint's page).
     fn weight(self, params: &Params<'_>) -> u32 {
         match self {
-            Self::Public(market::Endpoint::AggTrades) => 20,
-            Self::Public(market::Endpoint::BookTicker) => 2,
-            Self::Signed(Signed::Account(account::Endpoint::OpenOrders))
-                if params.text("symbol").is_none() =>
-            {
-                40
-            }
-            Self::Signed(Signed::Account(account::Endpoint::OpenOrders)) => 1,
-            Self::Signed(Signed::Account(_)) => 5,
-            Self::Signed(Signed::PlaceOrder) => 0,
-            Self::Public(_) | Self::Keyed(_) | Self::Signed(Signed::Order(_)) => 1,
+            Self::Public(endpoint) => endpoint.weight(params),
+            Self::Keyed(_) => 1,
+            Self::Signed(signed) => match signed {
+                Signed::Account(_) | Signed::PlaceBatch => 5,
+                Signed::CancelBatch => 1,
+                Signed::List(endpoint) => endpoint.weight(params),
+                Signed::Order(endpoint) => endpoint.weight(),
+                Signed::PlaceOrder => 0,
+                Signed::Settings(endpoint) => endpoint.weight(),
+            },
         }
     }
 }
@@ -199,7 +257,15 @@ impl Asked {
                 check_time(now.as_millis(), stamp, params.parsed("recvWindow")?)?;
                 match endpoint {
                     Signed::Account(endpoint) => account::answer(venue, account, endpoint, params)?,
+                    Signed::CancelBatch => batch::cancel(venue, *now, account, params)?,
+                    Signed::List(endpoint) => lists::answer(venue, account, endpoint, params)?,
                     Signed::Order(endpoint) => order::answer(venue, *now, account, endpoint, params)?,
+                    Signed::PlaceBatch => {
+                        let (body, counts) = batch::place(venue, account, params).await?;
+                        orders = counts;
+                        body
+                    }
+                    Signed::Settings(endpoint) => settings::answer(venue, *now, account, endpoint, params)?,
                     Signed::PlaceOrder => {
                         let (body, counts) = order::place(venue, account, params).await?;
                         orders = Some(counts);

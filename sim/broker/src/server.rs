@@ -14,7 +14,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::AsyncWriteExt,
     sync::{Notify, OwnedSemaphorePermit, Semaphore},
-    time::{Instant, timeout},
+    time::{Instant, sleep_until, timeout},
 };
 
 use crate::{
@@ -64,6 +64,8 @@ pub(crate) struct Venue {
     pub courier: Courier,
     /// Signalled when a listen key was created.
     pub key_created: Notify,
+    /// Signalled when a countdown was started or stopped.
+    pub countdown_set: Notify,
     /// Signalled when a connection has begun to listen, or a listen key was created: something that a fault may wait for.
     pub stirred: Notify,
 }
@@ -76,6 +78,7 @@ impl Venue {
             hub: Hub::default(),
             courier: Courier::default(),
             key_created: Notify::new(),
+            countdown_set: Notify::new(),
             stirred: Notify::new(),
         }
     }
@@ -161,6 +164,7 @@ impl Server {
             .map(|market| env.spawn("broker.market", stream::play(venue.clone(), market)).abort_on_drop())
             .collect();
         let _keys = env.spawn("broker.listen_keys", stream::expire_keys(venue.clone())).abort_on_drop();
+        let _countdowns = env.spawn("broker.countdowns", run_countdowns(venue.clone())).abort_on_drop();
         let _courier = env.spawn("broker.courier", stream::deliver(venue.clone())).abort_on_drop();
         let _acts = env.spawn("broker.acts", stream::act(venue.clone())).abort_on_drop();
         let room = Arc::new(Semaphore::new(venue.exchange.max_connections));
@@ -174,6 +178,31 @@ impl Server {
                 },
                 Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
             }
+        }
+    }
+}
+
+/// Cancels the orders of those whose countdown runs out.
+async fn run_countdowns(venue: Arc<Venue>) {
+    loop {
+        let next = venue.exchange.lock().countdowns.next();
+        tokio::select! { biased;
+            () = venue.countdown_set.notified() => continue,
+            () = async { match next {
+                Some(end) => sleep_until(end).await,
+                None => std::future::pending().await,
+            } } => {}
+        }
+        let now = venue.env.clock.now();
+        let mut state = venue.exchange.lock();
+        while let Some((account, market)) = state.countdowns.pop_over(Instant::now()) {
+            let updates = state.cancel_all(now, account, market);
+            env::fact!(
+                "broker.countdown_over",
+                symbol = %state.markets[market].symbol,
+                canceled = updates.len() as u64
+            );
+            venue.tell(&state, &updates);
         }
     }
 }

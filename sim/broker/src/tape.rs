@@ -13,6 +13,7 @@ use rust_decimal::Decimal;
 pub use bend::{Bend, bend};
 pub use csv::{HEADER, TapeError, parse_csv, to_csv};
 pub(crate) use cursor::Cursor;
+pub(crate) use walk::{hash, mix};
 
 use crate::config::SymbolConfig;
 

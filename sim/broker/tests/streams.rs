@@ -116,7 +116,8 @@ async fn the_listing_names_the_filters_that_orders_must_pass() {
     assert_eq!((&symbol["symbol"], &symbol["baseAsset"]), (&"BTCUSDT".into(), &"BTC".into()));
     assert_eq!(symbol["filters"][0]["tickSize"], "0.10");
     assert_eq!(symbol["filters"][1]["stepSize"], "0.001");
-    assert_eq!(symbol["filters"][3]["notional"], "100");
+    assert_eq!(symbol["filters"][5]["notional"], "100");
+    assert_eq!(symbol["filters"][6]["multiplierUp"], "1.05");
     let ticker = broker.get("/fapi/v1/ticker/bookTicker?symbol=BTCUSDT").await.json;
     assert!(support::number(&ticker["bidPrice"]) < support::number(&ticker["askPrice"]));
     assert!(

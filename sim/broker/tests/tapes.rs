@@ -6,7 +6,7 @@
 mod example;
 mod support;
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use broker::{Config, SymbolConfig, Tape};
 use rust_decimal::Decimal;
@@ -54,12 +54,12 @@ async fn a_tape_is_played_for_its_symbol_and_once_if_told_so() {
         if trades.as_array().unwrap().len() == 2 {
             break trades;
         }
-        tokio::task::yield_now().await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
     };
     assert_eq!((&trades[0]["a"], &trades[1]["p"]), (&7.into(), &"2250.01".into()));
     assert_eq!((&trades[0]["m"], &trades[1]["m"]), (&true.into(), &false.into()));
     let mut socket = broker.open("/ws/ethusdt@aggTrade").await;
-    let silence = tokio::time::timeout(std::time::Duration::from_millis(1_200), next(&mut socket)).await;
+    let silence = tokio::time::timeout(Duration::from_millis(1_200), next(&mut socket)).await;
     assert!(silence.is_err(), "a tape that repeats would start over after a second");
     let ticker = broker.get("/fapi/v1/ticker/bookTicker?symbol=ETHUSDT").await.json;
     assert!(number(&ticker["bidPrice"]) > Decimal::ZERO);

@@ -94,11 +94,6 @@ impl Clients {
         }
     }
 
-    /// The session of a connection that is not executing.
-    pub(crate) fn session(&self, id: ClientId) -> Option<&Session> {
-        self.0.get(&id)?.session.as_deref()
-    }
-
     /// All sessions, and `executing` in the place of the one that is taken out, oldest first.
     pub(crate) fn sessions<'a>(
         &'a self,

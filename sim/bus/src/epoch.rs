@@ -61,9 +61,14 @@ impl Guarantee {
     }
 }
 
-/// Draws a new epoch and records it.
+/// A new epoch.
+pub(crate) fn draw(shared: &Shared) -> String {
+    format!("{:016x}", shared.env.entropy.bits("bus.dataset_epoch"))
+}
+
+/// Goes on under a new epoch and records it, because something may have been lost.
 pub(crate) fn renew(shared: &Shared, state: &mut State, reason: &'static str) {
-    adopt(state, &format!("{:016x}", shared.env.entropy.bits("bus.dataset_epoch")));
+    adopt(state, &draw(shared));
     env::fact!("bus.dataset_epoch", epoch = %current(state), reason);
 }
 

@@ -13,7 +13,7 @@ use crate::{
     error::{SqlError, state},
     fault::Fault,
     session::Session,
-    store::{Log, OpenError},
+    store::{self, OpenError},
 };
 
 /// How to serve.
@@ -23,14 +23,16 @@ pub struct Config {
     pub port: u16,
     /// Clients at a time (`max_connections` of PostgreSQL); the next is turned away with 53300.
     pub max_connections: usize,
+    /// How many bytes of log make a checkpoint due (`max_wal_size` of PostgreSQL, which has no such small one).
+    pub checkpoint_bytes: u64,
     /// The faults that are on.
     pub faults: Arc<Board<Fault>>,
 }
 
 impl Default for Config {
-    /// PostgreSQL's port and limit.
+    /// PostgreSQL's port and limit; a checkpoint each 16 MiB.
     fn default() -> Self {
-        Self { port: 5432, max_connections: 100, faults: Board::new() }
+        Self { port: 5432, max_connections: 100, checkpoint_bytes: 16 * 1024 * 1024, faults: Board::new() }
     }
 }
 
@@ -101,7 +103,7 @@ impl Server {
             let recovered = select! {
                 biased;
                 () = self.env.processes.stop_requested() => return Ok(()),
-                recovered = Log::open(&self.env) => recovered?,
+                recovered = store::open(&self.env) => recovered?,
                 never = self.turn_away(excuse) => match never {},
             };
             env::fact!(
@@ -116,7 +118,7 @@ impl Server {
             let _end = engine.crashed().clone().drop_guard();
             let over = select! {
                 biased;
-                over = engine.write_log(&mut log, self.emptied()) => over,
+                over = engine.write_log(&mut log, self.config.checkpoint_bytes, self.emptied()) => over,
                 never = self.accept(&engine, &mut clients) => match never {},
             };
             match over {

@@ -11,7 +11,7 @@ fn without_faults_every_order_is_confirmed_executed_found_and_heard_of() {
     let run = under("");
     assert_eq!(run.outcomes(), ["done"; ORDERS]);
     for n in 1..=ORDERS {
-        assert_eq!(run.of("client.asked", n, "answer"), "Filled 0.010");
+        assert_eq!(run.of("client.asked", n, "answer"), "Filled 0.01");
         assert_eq!(run.heard(n).last().map(String::as_str), Some("Filled"));
         assert!(!run.fills(n).is_empty());
     }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ops::Bound,
     sync::{Arc, Mutex, MutexGuard},
 };
 
@@ -63,6 +64,13 @@ impl Hub {
         let connection = Connection { combined, names: BTreeSet::new(), outbox, served };
         listeners.connections.insert(id, connection);
         (Seat { hub: self, id }, Inbox { events, lost })
+    }
+
+    /// The streams that somebody listens to and whose names begin with `prefix`, sorted.
+    pub fn listened(&self, prefix: &str) -> Vec<Arc<str>> {
+        let listeners = self.lock();
+        let from = listeners.streams.range::<str, _>((Bound::Included(prefix), Bound::Unbounded));
+        from.map(|(name, _)| name).take_while(|name| name.starts_with(prefix)).cloned().collect()
     }
 
     /// Sends what `render` gives to all who listen to `name`; does nothing when nobody does.
@@ -203,6 +211,9 @@ mod tests {
         plain.subscribe("a");
         both.subscribe("a");
         hub.publish("a", || "{}".into());
+        both.subscribe("ab");
+        both.subscribe("b");
+        assert_eq!(hub.listened("a"), ["a".into(), "ab".into()]);
         let event = |text: &'static str| Ok(Event { audience: Audience::User, text: text.into() });
         assert_eq!(raw.events.try_recv(), event("{}"));
         assert_eq!(wrapped.events.try_recv(), event(r#"{"stream":"a","data":{}}"#));

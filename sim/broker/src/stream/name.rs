@@ -1,11 +1,10 @@
 //! Names of streams: `<symbol>@<kind>`, or a listen key, which has no `@`.
 
+use super::market::is_topic;
 use crate::fault::Audience;
 
 /// The longest name of a stream.
 const MAX_NAME: usize = 128;
-/// The kinds of market streams that this exchange serves.
-const KINDS: &[&str] = &["aggTrade", "bookTicker"];
 
 /// Who may listen: a name without `@` can only be a listen key.
 pub(super) fn audience(name: &str) -> Audience {
@@ -20,7 +19,7 @@ pub(super) fn objection(name: &str) -> Option<String> {
         return Some("Invalid request: invalid stream name".into());
     }
     match name.split_once('@') {
-        Some((symbol, kind)) if symbol.is_empty() || symbol.starts_with('!') || !KINDS.contains(&kind) => {
+        Some((symbol, kind)) if symbol.is_empty() || symbol.starts_with('!') || !is_topic(kind) => {
             Some(format!("Invalid request: the stream {name} is not supported"))
         }
         None if name.starts_with('!') => Some(format!("Invalid request: the stream {name} is not supported")),
@@ -37,11 +36,20 @@ mod tests {
         for name in [
             "btcusdt@aggTrade",
             "nosuch@bookTicker",
+            "btcusdt@kline_1m",
+            "btcusdt@depth5@100ms",
             "pqia91ma19a5s61cv6a81va65sdf19v8a65a1a5s61cv6a81va65sdf1",
         ] {
             assert_eq!(objection(name), None, "{name}");
         }
-        for name in ["btcusdt@trade", "!miniTicker@arr", "!bookTicker", "@aggTrade", "btcusdt@aggTrade@x"] {
+        for name in [
+            "btcusdt@trade",
+            "!miniTicker@arr",
+            "!bookTicker",
+            "btcusdt@depth",
+            "@aggTrade",
+            "btcusdt@aggTrade@x",
+        ] {
             assert!(objection(name).is_some_and(|why| why.contains(name)), "{name}");
         }
         for name in ["", "btc usdt@aggTrade", "a/b", "é", &"x".repeat(129)] {

@@ -8,8 +8,8 @@ use serde_json::json;
 use tokio::time::{Instant, sleep_until};
 
 use crate::{
-    exchange::{Change, Execution, Update},
-    order::{Order, OrderKind, OrderStatus, Side, TimeInForce},
+    exchange::{Balance, Change, Endangered, Execution, Update},
+    order::{Order, OrderKind, OrderStatus, Side, TimeInForce, WorkingType},
     server::Venue,
 };
 
@@ -21,15 +21,37 @@ pub(crate) fn render(update: &Update) -> String {
             let o = order_fields(order, execution, millis);
             to_json(&OrderEvent { e: "ORDER_TRADE_UPDATE", event_time: millis, time: millis, o })
         }
-        Change::Balance { wallet, symbol, amount, entry_price, unrealized } => {
-            let wallet = wallet.normalize();
-            let balance = Balance { a: "USDT", wb: wallet, cw: wallet, bc: "0" };
-            let position =
-                Position { s: symbol, pa: *amount, ep: *entry_price, up: unrealized.normalize(), ps: "BOTH" };
-            let a = AccountFields { m: "ORDER", balances: [balance], positions: [position] };
+        Change::Balance(balance) => {
+            let a = account_fields(balance);
             to_json(&AccountEvent { e: "ACCOUNT_UPDATE", event_time: millis, time: millis, a })
         }
+        Change::Leverage { symbol, leverage } => to_json(&json!({
+            "e": update.change.event(),
+            "E": millis,
+            "T": millis,
+            "ac": { "s": &**symbol, "l": leverage },
+        })),
+        Change::MarginCall { wallet, positions } => to_json(&json!({
+            "e": update.change.event(),
+            "E": millis,
+            "cw": wallet.normalize(),
+            "p": positions.iter().map(endangered).collect::<Vec<_>>(),
+        })),
     }
+}
+
+/// A position of a margin call ("Event: Margin Call").
+fn endangered(position: &Endangered) -> serde_json::Value {
+    json!({
+        "s": &*position.symbol,
+        "ps": "BOTH",
+        "pa": position.amount,
+        "mt": "CROSSED",
+        "iw": "0",
+        "mp": position.mark_price,
+        "up": position.unrealized.normalize(),
+        "mm": position.maintenance.normalize(),
+    })
 }
 
 /// Lets listen keys expire: tells who still listens, once.
@@ -93,7 +115,7 @@ struct OrderFields<'a> {
     #[serde(rename = "ap")]
     average_price: Decimal,
     #[serde(rename = "sp")]
-    stop_price: &'static str,
+    stop_price: Decimal,
     #[serde(rename = "x")]
     execution: &'static str,
     #[serde(rename = "X")]
@@ -125,7 +147,7 @@ struct OrderFields<'a> {
     #[serde(rename = "R")]
     reduce_only: bool,
     #[serde(rename = "wt")]
-    working_type: &'static str,
+    working_type: WorkingType,
     #[serde(rename = "ot")]
     original_kind: OrderKind,
     #[serde(rename = "ps")]
@@ -135,7 +157,7 @@ struct OrderFields<'a> {
     #[serde(rename = "rp")]
     realized_pnl: Decimal,
     #[serde(rename = "pP")]
-    price_protection: bool,
+    price_protect: bool,
     /// "Ignore", says the documentation, as of the next.
     si: u8,
     ss: u8,
@@ -144,7 +166,7 @@ struct OrderFields<'a> {
     #[serde(rename = "pm")]
     price_match: &'static str,
     #[serde(rename = "gtd")]
-    good_till: i64,
+    good_till_date: i64,
 }
 
 fn order_fields<'a>(order: &'a Order, execution: &Execution, time: i64) -> OrderFields<'a> {
@@ -152,6 +174,7 @@ fn order_fields<'a>(order: &'a Order, execution: &Execution, time: i64) -> Order
         Execution::New => ("NEW", None),
         Execution::Canceled => ("CANCELED", None),
         Execution::Expired => ("EXPIRED", None),
+        Execution::Amended => ("AMENDMENT", None),
         Execution::Trade(fill) => ("TRADE", Some(fill)),
     };
     let of_fill = |value: fn(&crate::Fill) -> Decimal| fill.map(value).unwrap_or_default();
@@ -164,7 +187,7 @@ fn order_fields<'a>(order: &'a Order, execution: &Execution, time: i64) -> Order
         quantity: order.terms.quantity,
         price: order.terms.price,
         average_price: order.average_price(),
-        stop_price: "0",
+        stop_price: order.terms.stop_price,
         execution: word,
         status: order.status,
         order_id: order.id,
@@ -179,17 +202,17 @@ fn order_fields<'a>(order: &'a Order, execution: &Execution, time: i64) -> Order
         asks: "0",
         maker: fill.is_some_and(|fill| fill.maker),
         reduce_only: order.terms.reduce_only,
-        working_type: "CONTRACT_PRICE",
-        original_kind: order.terms.kind,
+        working_type: order.terms.working_type,
+        original_kind: order.original_kind,
         position_side: "BOTH",
-        close_position: false,
+        close_position: order.terms.close_position,
         realized_pnl: of_fill(|fill| fill.realized_pnl),
-        price_protection: false,
+        price_protect: false,
         si: 0,
         ss: 0,
         self_trade_prevention: "NONE",
         price_match: "NONE",
-        good_till: 0,
+        good_till_date: 0,
     }
 }
 
@@ -207,26 +230,48 @@ struct AccountEvent<'a> {
 struct AccountFields<'a> {
     m: &'static str,
     #[serde(rename = "B")]
-    balances: [Balance; 1],
+    balances: [BalanceFields; 1],
     #[serde(rename = "P")]
-    positions: [Position<'a>; 1],
+    positions: [PositionFields<'a>; 1],
 }
 
 #[derive(Serialize)]
-struct Balance {
+struct BalanceFields {
     a: &'static str,
     wb: Decimal,
     cw: Decimal,
     bc: &'static str,
 }
 
+/// In the order of the documentation, under its short names.
 #[derive(Serialize)]
-struct Position<'a> {
+struct PositionFields<'a> {
     s: &'a str,
     pa: Decimal,
     ep: Decimal,
+    bep: Decimal,
+    cr: Decimal,
     up: Decimal,
+    mt: &'static str,
+    iw: &'static str,
     ps: &'static str,
+}
+
+fn account_fields(balance: &Balance) -> AccountFields<'_> {
+    let wallet = balance.wallet.normalize();
+    let position = PositionFields {
+        s: &balance.symbol,
+        pa: balance.amount,
+        ep: balance.entry_price,
+        bep: balance.break_even_price,
+        cr: balance.realized.normalize(),
+        up: balance.unrealized.normalize(),
+        mt: "cross",
+        iw: "0",
+        ps: "BOTH",
+    };
+    let funds = BalanceFields { a: "USDT", wb: wallet, cw: wallet, bc: "0" };
+    AccountFields { m: "ORDER", balances: [funds], positions: [position] }
 }
 
 #[cfg(test)]

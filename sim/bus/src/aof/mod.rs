@@ -21,6 +21,8 @@ mod rewrite;
 mod writer;
 
 pub(crate) use journal::Journal;
+#[cfg(test)]
+pub(crate) use rewrite::base as dump;
 pub(crate) use writer::Recorder;
 
 use std::io;

@@ -13,7 +13,7 @@ use crate::{
 const ITEMS_PER_COMMAND: usize = 64;
 
 /// The epoch, and commands that make all data anew.
-pub(super) fn base(state: &State) -> Vec<u8> {
+pub(crate) fn base(state: &State) -> Vec<u8> {
     let guarantee = Guarantee::under(state.config.append_fsync);
     let mut out = super::format::dataset(&epoch::current(state), guarantee).into_bytes();
     for (key, value, deadline) in state.db.iter() {

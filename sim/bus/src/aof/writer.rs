@@ -75,7 +75,8 @@ impl Recorder {
     /// When it is damaged, or cannot be read or made durable.
     pub(crate) async fn open(shared: Arc<Shared>) -> Result<Self, AofError> {
         if !shared.state().config.append_only {
-            epoch::renew(&shared, &mut shared.state(), "no append-only file");
+            // No news: without the file every start is a new dataset.
+            epoch::adopt(&mut shared.state(), &epoch::draw(&shared));
             return Ok(Self { shared, log: None });
         }
         let file: Arc<dyn File> = shared.env.disk.open(Path::new(FILE), OpenMode::ReadWrite).await?.into();

@@ -4,7 +4,7 @@ use super::world::World;
 use crate::Config;
 
 /// Each command and the lines of its answer, separated by `|`.
-async fn check(session: &[(&str, &str)]) {
+pub(super) async fn check(session: &[(&str, &str)]) {
     let world = World::start().await;
     let commands: Vec<&str> = session.iter().map(|(command, _)| *command).collect();
     let expected: Vec<&str> = session.iter().flat_map(|(_, answer)| answer.split('|')).collect();

@@ -4,7 +4,12 @@ use std::pin::pin;
 
 use tokio::{select, sync::oneshot};
 
-use super::{Engine, State, lock, open::Open};
+use super::{
+    Engine, State,
+    checkpoint::{Checkpoints, Finished},
+    lock,
+    open::Open,
+};
 use crate::{
     connection::crash_of_another,
     error::{Result, SqlError},
@@ -19,6 +24,13 @@ pub(super) struct Pending {
     done: oneshot::Sender<Result<()>>,
 }
 
+/// What the log's keeper wakes up for.
+enum Event {
+    Checkpoint(Finished),
+    Emptied,
+    Work,
+}
+
 impl Engine {
     /// Lines a transaction up for the log.
     pub(super) fn enqueue(&self, state: &mut State, open: Open, redo: Vec<u8>) -> Ticket {
@@ -28,22 +40,36 @@ impl Engine {
         Ticket(Some(wait))
     }
 
-    /// Writes what is committed into the log until the server is `emptied` of its sessions.
+    /// Writes what is committed into the log until the server is `emptied` of its sessions; makes a checkpoint whenever one
+    /// is asked for or the log has grown by `checkpoint_bytes`, and a last one.
     ///
     /// # Errors
     /// When the log fails for good.
-    pub(crate) async fn write_log(&self, log: &mut Log, emptied: impl Future<Output = ()>) -> Result<()> {
+    pub(crate) async fn write_log(
+        &self,
+        log: &mut Log,
+        checkpoint_bytes: u64,
+        emptied: impl Future<Output = ()>,
+    ) -> Result<()> {
         let mut emptied = pin!(emptied);
+        let mut checkpoints = Checkpoints::new(checkpoint_bytes);
         loop {
-            let last = select! {
+            let event = select! {
                 biased;
-                () = self.work.notified() => false,
-                () = &mut emptied => true,
+                () = self.work.notified() => Event::Work,
+                finished = checkpoints.finished() => Event::Checkpoint(finished),
+                () = &mut emptied => Event::Emptied,
             };
             self.write_pending(log).await?;
-            if last {
-                return Ok(());
+            match event {
+                Event::Work => {}
+                Event::Checkpoint(finished) => checkpoints.settle(log, finished).await,
+                Event::Emptied => {
+                    checkpoints.last(self, log).await;
+                    return Ok(());
+                }
             }
+            checkpoints.begin_if_due(self, log).await;
         }
     }
 
@@ -103,6 +129,7 @@ impl Engine {
     fn crash(&self, error: &SqlError) {
         let mut state = lock(&self.state);
         self.crashed.cancel();
+        state.checkpoints.clear();
         for Pending { done, .. } in std::mem::take(&mut state.pending) {
             let _ = done.send(Err(Box::new(error.clone())));
         }

@@ -8,6 +8,7 @@
 //! One transaction at a time changes the schema; a second waits for it.
 
 mod backends;
+mod checkpoint;
 mod commit;
 mod open;
 mod strike;
@@ -74,6 +75,8 @@ struct State {
     /// Table locks that exclude readers or writers; while there are none, taking a weak one needs no look at others.
     strong_locks: usize,
     waits: Waits,
+    /// Who wants a checkpoint.
+    checkpoints: Vec<checkpoint::Request>,
 }
 
 struct Cached {
@@ -103,6 +106,7 @@ impl Engine {
                 reformer: None,
                 strong_locks: 0,
                 waits: Waits::default(),
+                checkpoints: Vec::new(),
             }),
             cache: Mutex::default(),
             work: Notify::new(),

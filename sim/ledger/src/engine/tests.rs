@@ -10,9 +10,12 @@ use async_trait::async_trait;
 use super::*;
 use crate::{error::state, sql::Progress, store::Log};
 
+fn env() -> Env {
+    env::os::env(env::os::Config { data_dir: std::env::temp_dir(), ..Default::default() }).unwrap()
+}
+
 fn engine() -> Arc<Engine> {
-    let config = env::os::Config { data_dir: std::env::temp_dir(), ..Default::default() };
-    Engine::new(Tables::default(), &env::os::env(config).unwrap(), Board::new(), CancellationToken::new())
+    Engine::new(Tables::default(), &env(), Board::new(), CancellationToken::new())
 }
 
 /// Takes everything and counts the syncs.
@@ -62,7 +65,7 @@ async fn count(engine: &Arc<Engine>) -> Vec<Vec<Value>> {
 #[tokio::test]
 async fn committers_that_wait_together_share_one_sync() {
     let file = File::default();
-    let mut log = Log::in_file(Box::new(file.clone()));
+    let mut log = Log::in_file(env().disk, Box::new(file.clone()));
     let engine = engine();
     let table = write(&engine, "CREATE TABLE t (id INT PRIMARY KEY)").await;
     let unseen = engine.prepare("SELECT count(*) FROM t", &[], false).unwrap_err();
@@ -80,7 +83,7 @@ async fn committers_that_wait_together_share_one_sync() {
     };
     tokio::select! {
         biased;
-        over = engine.write_log(&mut log, std::future::pending()) => panic!("{over:?}"),
+        over = engine.write_log(&mut log, u64::MAX, std::future::pending()) => panic!("{over:?}"),
         () = story => {}
     }
     assert_eq!(file.0.load(Ordering::Relaxed), 2, "one for the table, one for all rows");

@@ -249,6 +249,10 @@ impl Session {
         let patience = Patience::new(engine, backend, transaction.settings.timeouts());
         let ended = match &prepared.plan {
             Plan::Begin { read_only } => transaction.begin(*read_only),
+            Plan::Checkpoint => {
+                engine.checkpoint().await?;
+                Ended { tag: "CHECKPOINT", warning: None }
+            }
             Plan::Commit => transaction.commit().await?,
             Plan::LockTable { tables, mode, nowait } => {
                 transaction.lock_tables(tables, *mode, *nowait, &patience).await?;

@@ -7,7 +7,9 @@
 mod lock;
 mod log;
 mod record;
+mod recovery;
 mod schema;
+mod snapshot;
 mod table;
 mod tables;
 mod transaction;
@@ -17,11 +19,13 @@ mod wal;
 pub(crate) use lock::{RowLock, TableLock};
 pub(crate) use log::{Failure, Log};
 pub(crate) use record::{apply, redo};
+pub(crate) use recovery::open;
 pub(crate) use schema::{Check, Column, Schema, Unique};
+pub(crate) use snapshot::{Frozen, read as read_checkpoint};
 pub(crate) use table::{Conflict, Table};
 pub(crate) use tables::{Catalog, Tables};
 pub(crate) use transaction::{Layer, Mark, TransactionId};
 pub(crate) use view::View;
-pub(crate) use wal::{Position, next_record};
+pub(crate) use wal::{Position, length_before, next_record, segment_name};
 
-pub use log::OpenError;
+pub use recovery::OpenError;

@@ -19,6 +19,7 @@ use crate::{
 const CREATE: u8 = 1;
 const PUT: u8 = 2;
 const REMOVE: u8 = 3;
+const NEXT: u8 = 4;
 
 const NULL: u8 = 0;
 const FALSE: u8 = 1;
@@ -36,8 +37,7 @@ pub(crate) fn redo(tables: &Tables, layer: &Layer) -> Vec<u8> {
     for deed in &layer.deeds {
         match deed {
             Deed::Created(number) => {
-                out.push(CREATE);
-                put_bytes(tables.table(*number).schema.sql.as_bytes(), &mut out);
+                put_table(&tables.table(*number).schema.sql, &mut out);
             }
             Deed::Wrote { table, id, first: true, .. } => row_redo(tables, *table, *id, &mut out),
             Deed::Wrote { first: false, .. } | Deed::Locked { .. } => {}
@@ -60,6 +60,19 @@ fn row_redo(tables: &Tables, number: usize, id: u64, out: &mut Vec<u8>) {
             put_number(u128::from(id), out);
         }
     }
+}
+
+/// Encodes that a table is created.
+pub(super) fn put_table(sql: &str, out: &mut Vec<u8>) {
+    out.push(CREATE);
+    put_bytes(sql.as_bytes(), out);
+}
+
+/// Encodes that the numbers below `next` have been given to rows of a table.
+pub(super) fn put_next(number: usize, next: u64, out: &mut Vec<u8>) {
+    out.push(NEXT);
+    put_number(number as u128, out);
+    put_number(u128::from(next), out);
 }
 
 /// Encodes that a row is stored.
@@ -93,6 +106,11 @@ pub(crate) fn apply(payload: &[u8], tables: &mut Tables) -> Result<(), Malformed
                 let mut layer = Layer::new(TransactionId(0));
                 tables.create_in(&mut layer, schema);
                 tables.publish(&layer);
+            }
+            NEXT => {
+                let number = reader.size().ok_or(Malformed)?;
+                let next = reader.number().and_then(|next| u64::try_from(next).ok()).ok_or(Malformed)?;
+                tables.get_mut(number).ok_or(Malformed)?.reserve(next);
             }
             PUT | REMOVE => {
                 let number = reader.size().ok_or(Malformed)?;
@@ -275,7 +293,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_payload_panics(payload in proptest::collection::vec(any::<u8>(), 0..64), tag in 1_u8..=3) {
+        fn no_payload_panics(payload in proptest::collection::vec(any::<u8>(), 0..64), tag in 1_u8..=4) {
             let mut tagged = vec![tag, 0];
             tagged.extend(payload);
             let _ = apply(&tagged, &mut tables());

@@ -72,6 +72,11 @@ impl Table {
         self.next = self.next.max(next);
     }
 
+    /// How many rows there are.
+    pub(crate) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
     pub(crate) fn get(&self, id: u64) -> Option<&Row> {
         self.rows.get(&id)
     }
@@ -272,11 +277,6 @@ impl Table {
     /// Goes back to the lock that `owner` had before.
     pub(crate) fn unlock(&mut self, id: u64, owner: TransactionId, before: Option<RowLock>) {
         self.locks.unlock(id, owner, before);
-    }
-
-    /// Every explicitly locked row with its holders.
-    pub(crate) fn row_locks(&self) -> &RowLocks {
-        &self.locks
     }
 }
 

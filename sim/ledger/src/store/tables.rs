@@ -30,6 +30,10 @@ impl Tables {
         self.tables.get(number)
     }
 
+    pub(super) fn get_mut(&mut self, number: usize) -> Option<&mut Table> {
+        self.tables.get_mut(number)
+    }
+
     /// The table of a plan.
     ///
     /// # Panics

@@ -1,8 +1,6 @@
 //! What survives, and what a client is told when the disk fails.
 
-use ledger::WAL;
-
-use crate::fixture::{Ledger, code, fault, rows, waits};
+use crate::fixture::{Ledger, WAL, code, fault, rows, waits};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_answered_survives_a_power_loss() {
@@ -29,7 +27,7 @@ async fn a_full_disk_refuses_at_every_byte_of_a_record_and_recovers_when_there_i
         ledger.disk.full_after(room);
         let error = fault(&client, "INSERT INTO t VALUES (3, 'probe')").await;
         assert_eq!(error.code().code(), "53100", "with room for {room} bytes");
-        assert_eq!(error.message(), "could not extend file \"wal\": No space left on device");
+        assert_eq!(error.message(), "could not extend file \"wal.1\": No space left on device");
         assert_eq!(error.hint(), Some("Check free disk space."));
         assert_eq!(ledger.disk.cached(WAL).len(), size, "the log is cut back to whole records");
         assert_eq!(rows(&client, "SELECT id FROM t").await, ["1", "2"], "it stays readable");
@@ -52,7 +50,7 @@ async fn a_failed_sync_is_a_panic_and_only_what_is_durable_comes_back() {
     ledger.disk.fail_next_sync();
     let error = fault(&client, "INSERT INTO t VALUES (2, 'lost')").await;
     assert_eq!((error.severity(), error.code().code()), ("PANIC", "58030"));
-    assert_eq!(error.message(), "could not fsync file \"wal\": Input/output error");
+    assert_eq!(error.message(), "could not fsync file \"wal.1\": Input/output error");
     assert!(client.simple_query("SELECT 1").await.is_err(), "the connection is closed");
     assert!(bystander.simple_query("SELECT 1").await.is_err(), "and so are the others");
     let client = ledger.client().await;

@@ -3,7 +3,7 @@
 use std::{pin::Pin, sync::Arc};
 
 use env::Env;
-use ledger::{Config, Server, WAL};
+use ledger::{Config, Server};
 use tokio::task::JoinHandle;
 use tokio_postgres::{Client, Error, NoTls, SimpleQueryMessage, error::DbError};
 
@@ -56,19 +56,12 @@ impl Ledger {
     }
 
     pub async fn socket(&self) -> Socket {
-        let socket = Socket::connect(("127.0.0.1", self.port)).await.unwrap();
-        socket.set_nodelay(true).unwrap();
-        socket
+        socket(self.port).await
     }
 
     /// Connects, or says why not.
-    #[expect(clippy::disallowed_methods, reason = "the test itself runs on the system")]
     pub async fn try_client(&self) -> Result<Client, Error> {
-        let mut config = tokio_postgres::Config::new();
-        config.user("trader").dbname("ledger").application_name("test");
-        let (client, connection) = config.connect_raw(self.socket().await, NoTls).await?;
-        tokio::spawn(connection);
-        Ok(client)
+        connect(self.port).await
     }
 
     /// Connects, waiting until recovery is over.
@@ -93,9 +86,28 @@ impl Ledger {
 
     /// The server's disk after a power loss, under a new server.
     pub async fn after_power_loss(&self) -> Self {
-        Self::on(FaultyDisk::holding(WAL, &self.disk.durable(WAL))).await
+        Self::on(FaultyDisk::with(self.disk.platter())).await
     }
 }
+
+async fn socket(port: u16) -> Socket {
+    let socket = Socket::connect(("127.0.0.1", port)).await.unwrap();
+    socket.set_nodelay(true).unwrap();
+    socket
+}
+
+/// Connects to a server, or says why not.
+#[expect(clippy::disallowed_methods, reason = "the test itself runs on the system")]
+pub async fn connect(port: u16) -> Result<Client, Error> {
+    let mut config = tokio_postgres::Config::new();
+    config.user("trader").dbname("ledger").application_name("test");
+    let (client, connection) = config.connect_raw(socket(port).await, NoTls).await?;
+    tokio::spawn(connection);
+    Ok(client)
+}
+
+/// The file of the log before the first checkpoint.
+pub const WAL: &str = "wal.1";
 
 /// Every row of a query in text form: columns joined by `|`, null as `-`.
 pub async fn rows(client: &Client, sql: &str) -> Vec<String> {

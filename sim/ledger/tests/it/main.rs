@@ -1,5 +1,6 @@
 //! The ledger as its clients meet it: a real driver over loopback, a disk that fails on command.
 
+mod checkpoint;
 mod deadlock;
 mod disk;
 mod durability;
@@ -9,5 +10,6 @@ mod patience;
 mod protocol;
 mod recovery;
 mod savepoints;
+mod shutdown;
 mod statements;
 mod transactions;

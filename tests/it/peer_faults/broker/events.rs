@@ -40,13 +40,13 @@ fn late_events_come_late_complete_and_in_order() {
 
 #[test]
 fn reordered_events_keep_the_order_of_their_type_unless_told_otherwise() {
-    let kept = under("500ms peer broker reordered-events 0s..2s for 13s");
+    let kept = under("500ms peer broker reordered-events 0s..5s for 13s");
     let truth: Vec<u64> = kept.journal.fills().iter().map(|fill| fill.trade_id).collect();
     assert_eq!(trade_ids(&kept), truth);
     for n in 1..=ORDERS {
         assert_eq!(kept.heard(n).first().map(String::as_str), Some("Acked"));
     }
-    let broken = under("500ms peer broker reordered-events 0s..2s anyhow for 13s");
+    let broken = under("500ms peer broker reordered-events 0s..5s anyhow for 13s");
     assert_ne!(trade_ids(&broken), truth, "the order is lost");
     let mut sorted = trade_ids(&broken);
     sorted.sort_unstable();
