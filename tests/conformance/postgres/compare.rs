@@ -35,8 +35,7 @@ type Aspects = Vec<(&'static str, Vec<String>)>;
 /// How the answers differ; when only one of them is an error, or another error, nothing else is said.
 pub fn differences(ours: &[Message], theirs: &[Message], ordered: bool) -> Vec<Difference> {
     if codes(ours) != codes(theirs) {
-        let difference =
-            Difference { aspect: "sqlstate", ours: outcome(ours), theirs: outcome(theirs) };
+        let difference = Difference { aspect: "sqlstate", ours: outcome(ours), theirs: outcome(theirs) };
         return vec![difference];
     }
     // How far an answer got before its error depends on when a server looks at constants.

@@ -43,8 +43,24 @@ const LITERALS: &[&str] = &[
     "2.50::numeric(5,2)",
 ];
 
-const OPERATORS: &[&str] =
-    &["+", "-", "*", "/", "%", "=", "<>", "<", ">=", "||", "AND", "OR", "LIKE", "IS DISTINCT FROM", "->", "->>"];
+const OPERATORS: &[&str] = &[
+    "+",
+    "-",
+    "*",
+    "/",
+    "%",
+    "=",
+    "<>",
+    "<",
+    ">=",
+    "||",
+    "AND",
+    "OR",
+    "LIKE",
+    "IS DISTINCT FROM",
+    "->",
+    "->>",
+];
 
 const TYPES: &[&str] = &[
     "int",
@@ -101,6 +117,7 @@ pub fn query() -> BoxedStrategy<String> {
     let cast = (literal(), select(TYPES)).prop_map(|(value, ty)| format!("SELECT ({value})::{ty}"));
     let twice = (literal(), select(TYPES), select(TYPES))
         .prop_map(|(value, one, two)| format!("SELECT ({value})::{one}::{two}"));
-    let call = (select(FUNCTIONS), literal()).prop_map(|(form, value)| format!("SELECT {}", form.replace("{}", &value)));
+    let call = (select(FUNCTIONS), literal())
+        .prop_map(|(form, value)| format!("SELECT {}", form.replace("{}", &value)));
     Union::new(vec![operation.boxed(), cast.boxed(), twice.boxed(), call.boxed()]).boxed()
 }

@@ -133,7 +133,12 @@ const FORMS: &[(Kind, &[&str])] = &[
     ),
     (
         Kind::Json,
-        &["({json} -> 'a')", "({json} -> 'b' -> 0)", "coalesce({json}, {json})", "CASE WHEN {flag} THEN {json} END"],
+        &[
+            "({json} -> 'a')",
+            "({json} -> 'b' -> 0)",
+            "coalesce({json}, {json})",
+            "CASE WHEN {flag} THEN {json} END",
+        ],
     ),
 ];
 

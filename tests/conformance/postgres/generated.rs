@@ -102,7 +102,10 @@ pub fn ask(real: &Real, statements: &[Statement], judge: Judge<'_>) -> io::Resul
             for statement in &statements[..index] {
                 let _ = writeln!(before, "    {}", statement.show());
             }
-            return Ok((index, Some(Failure { statement: statement.clone(), differences: counting, before })));
+            return Ok((
+                index,
+                Some(Failure { statement: statement.clone(), differences: counting, before }),
+            ));
         }
         if differences.iter().any(Difference::is_of_state) {
             // What follows would differ for this reason alone.

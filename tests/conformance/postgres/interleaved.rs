@@ -76,7 +76,12 @@ pub fn ask(real: &Real, steps: &[Step], judge: Judge<'_>) -> io::Result<Found> {
     for sql in SETUP {
         setup.must_agree(&Statement::simple(*sql))?;
     }
-    let mut run = Run { sessions: [pair.session()?, pair.session()?], waiting: [None, None], told: String::new(), judge };
+    let mut run = Run {
+        sessions: [pair.session()?, pair.session()?],
+        waiting: [None, None],
+        told: String::new(),
+        judge,
+    };
     let mut answered = 0;
     for (who, statement) in steps {
         if run.waiting[*who].is_some() {

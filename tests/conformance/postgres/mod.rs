@@ -98,7 +98,12 @@ fn generated_sessions_are_answered_as_postgresql_answers_them() {
         tolerance.assert_all_used();
         report::check(
             "ledger sessions",
-            &format!("{} sessions, {} statements.\n\n{}", found.sessions, found.statements, tolerance.table()),
+            &format!(
+                "{} sessions, {} statements.\n\n{}",
+                found.sessions,
+                found.statements,
+                tolerance.table()
+            ),
         );
     }
 }

@@ -29,7 +29,8 @@ impl Ledger {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.expect("a runtime").block_on(async {
                 let env = env::os::env(config).expect("a directory for the ledger");
-                let server = Server::bind(env, Config { port: 0, ..Config::default() }).await.expect("a port");
+                let server =
+                    Server::bind(env, Config { port: 0, ..Config::default() }).await.expect("a port");
                 bound.send(server.port().expect("a port")).expect("somebody waits for the port");
                 tokio::select! {
                     biased;

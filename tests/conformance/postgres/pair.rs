@@ -91,10 +91,7 @@ impl<'a> Pair<'a> {
     /// # Errors
     /// When one of them does not let us in.
     pub fn session(&self) -> io::Result<Session> {
-        Ok(Session {
-            ours: Client::connect(self.ours.port, NAME, NAME)?,
-            real: self.real.connect()?,
-        })
+        Ok(Session { ours: Client::connect(self.ours.port, NAME, NAME)?, real: self.real.connect()? })
     }
 }
 

@@ -3,9 +3,9 @@
 use proptest::{
     collection::vec,
     option,
+    prelude::any,
     sample::{Index, select},
     strategy::{BoxedStrategy, Just, Strategy, Union},
-    prelude::any,
 };
 
 use super::{
@@ -37,16 +37,13 @@ pub fn session() -> BoxedStrategy<Vec<Statement>> {
 
 /// Statements between `BEGIN` and its end, with savepoints among them.
 fn block() -> BoxedStrategy<Vec<Statement>> {
-    let savepoints = select(&["SAVEPOINT a", "SAVEPOINT b", "ROLLBACK TO a", "RELEASE a", "ROLLBACK TO b"][..]);
-    let step = Union::new_weighted(vec![
-        (3, statement()),
-        (1, savepoints.prop_map(Statement::simple).boxed()),
-    ]);
+    let savepoints =
+        select(&["SAVEPOINT a", "SAVEPOINT b", "ROLLBACK TO a", "RELEASE a", "ROLLBACK TO b"][..]);
+    let step =
+        Union::new_weighted(vec![(3, statement()), (1, savepoints.prop_map(Statement::simple).boxed())]);
     let ends = select(&["COMMIT", "COMMIT", "ROLLBACK", "END", "ABORT"][..]).prop_map(Statement::simple);
     (vec(step, 1..8), ends)
-        .prop_map(|(steps, end)| {
-            [Statement::simple("BEGIN")].into_iter().chain(steps).chain([end]).collect()
-        })
+        .prop_map(|(steps, end)| [Statement::simple("BEGIN")].into_iter().chain(steps).chain([end]).collect())
         .boxed()
 }
 
@@ -108,15 +105,16 @@ fn returning(table: &'static Table) -> BoxedStrategy<String> {
 
 fn conflict(table: &'static Table) -> BoxedStrategy<String> {
     let target = select(table.keys);
-    let updates = (target, select(table.columns.iter().map(|column| column.0).collect::<Vec<_>>()), any::<bool>())
-        .prop_map(move |(target, column, guarded)| {
-            let guard = if guarded {
-                format!(" WHERE {}.{column} IS DISTINCT FROM excluded.{column}", table.name)
-            } else {
-                String::new()
-            };
-            format!(" ON CONFLICT {target} DO UPDATE SET {column} = excluded.{column}{guard}")
-        });
+    let updates =
+        (target, select(table.columns.iter().map(|column| column.0).collect::<Vec<_>>()), any::<bool>())
+            .prop_map(move |(target, column, guarded)| {
+                let guard = if guarded {
+                    format!(" WHERE {}.{column} IS DISTINCT FROM excluded.{column}", table.name)
+                } else {
+                    String::new()
+                };
+                format!(" ON CONFLICT {target} DO UPDATE SET {column} = excluded.{column}{guard}")
+            });
     Union::new_weighted(vec![
         (4, Just(String::new()).boxed()),
         (2, Just(" ON CONFLICT DO NOTHING".to_owned()).boxed()),
@@ -188,7 +186,8 @@ fn delete(table: &'static Table) -> Sql {
 /// ` ORDER BY` every output, so that there is one order only, then a part of it; or nothing.
 fn order(outputs: usize) -> BoxedStrategy<(String, bool)> {
     let key = select(&["", " DESC", " NULLS FIRST", " DESC NULLS LAST"][..]);
-    let limit = select(&["", "", " LIMIT 3", " OFFSET 1", " LIMIT 2 OFFSET 1", " LIMIT 0", " LIMIT NULL"][..]);
+    let limit =
+        select(&["", "", " LIMIT 3", " OFFSET 1", " LIMIT 2 OFFSET 1", " LIMIT 0", " LIMIT NULL"][..]);
     let ordered = (vec(key, outputs), limit).prop_map(|(keys, limit)| {
         let keys = keys.iter().enumerate().map(|(index, key)| format!("{}{key}", index + 1));
         (format!(" ORDER BY {}{limit}", keys.collect::<Vec<_>>().join(", ")), true)
@@ -199,14 +198,17 @@ fn order(outputs: usize) -> BoxedStrategy<(String, bool)> {
 fn query(table: &'static Table) -> Sql {
     let expressions = over(table);
     let locks = select(&["", "", "", " FOR UPDATE", " FOR SHARE NOWAIT"][..]);
-    let list = (vec(expressions.any(), 1..4), filter(table), locks).prop_flat_map(move |(list, filter, locks)| {
-        order(list.len()).prop_map(move |(order, ordered)| {
-            (format!("SELECT {} FROM {}{filter}{order}{locks}", list.join(", "), table.name), ordered)
-        })
+    let list =
+        (vec(expressions.any(), 1..4), filter(table), locks).prop_flat_map(move |(list, filter, locks)| {
+            order(list.len()).prop_map(move |(order, ordered)| {
+                (format!("SELECT {} FROM {}{filter}{order}{locks}", list.join(", "), table.name), ordered)
+            })
+        });
+    let distinct = (expressions.any(), filter(table)).prop_map(move |(item, filter)| {
+        (format!("SELECT DISTINCT {item} FROM {}{filter}", table.name), false)
     });
-    let distinct = (expressions.any(), filter(table))
-        .prop_map(move |(item, filter)| (format!("SELECT DISTINCT {item} FROM {}{filter}", table.name), false));
-    let whole = filter(table).prop_map(move |filter| (format!("SELECT * FROM {}{filter}", table.name), false));
+    let whole =
+        filter(table).prop_map(move |filter| (format!("SELECT * FROM {}{filter}", table.name), false));
     Union::new_weighted(vec![(3, list.boxed()), (1, distinct.boxed()), (1, whole.boxed())]).boxed()
 }
 
@@ -256,7 +258,8 @@ fn grouped(table: &'static Table) -> Sql {
 /// What is made of two tables, for every two of them that follow each other.
 fn pairs(make: fn(&'static Table, &'static Table) -> Sql) -> Sql {
     let next = |index: usize| &TABLES[(index + 1) % TABLES.len()];
-    let kinds = TABLES.iter().enumerate().flat_map(|(index, table)| [make(table, next(index)), make(table, table)]);
+    let kinds =
+        TABLES.iter().enumerate().flat_map(|(index, table)| [make(table, next(index)), make(table, table)]);
     Union::new(kinds).boxed()
 }
 
@@ -265,14 +268,8 @@ fn both(left: &Table, right: &Table) -> Expressions {
     Expressions::over(&scope, 1)
 }
 
-const CONDITIONS: &[&str] = &[
-    "{int} = {int}",
-    "{text} = {text}",
-    "{text} = {text} AND {flag}",
-    "{num} > {num}",
-    "{flag}",
-    "true",
-];
+const CONDITIONS: &[&str] =
+    &["{int} = {int}", "{text} = {text}", "{text} = {text} AND {flag}", "{num} > {num}", "{flag}", "true"];
 
 fn join(left: &'static Table, right: &'static Table) -> Sql {
     let expressions = both(left, right);
@@ -289,9 +286,15 @@ fn join(left: &'static Table, right: &'static Table) -> Sql {
             };
             let right = if kind == "FULL JOIN" { left } else { right };
             let list = if kind == "FULL JOIN" { vec!["l".to_owned() + ".*"] } else { list };
-            let filter = filter.filter(|_| kind != "FULL JOIN").map_or(String::new(), |filter| format!(" WHERE {filter}"));
-            let sql =
-                format!("SELECT {} FROM {} l {kind} {} r{on}{filter}", list.join(", "), left.name, right.name);
+            let filter = filter
+                .filter(|_| kind != "FULL JOIN")
+                .map_or(String::new(), |filter| format!(" WHERE {filter}"));
+            let sql = format!(
+                "SELECT {} FROM {} l {kind} {} r{on}{filter}",
+                list.join(", "),
+                left.name,
+                right.name
+            );
             let outputs = if kind == "FULL JOIN" { 1 } else { list.len() };
             order(outputs).prop_map(move |(order, ordered)| match kind {
                 "FULL JOIN" => (sql.clone(), false),
@@ -377,9 +380,9 @@ fn write_from(target: &'static Table, source: &'static Table) -> Sql {
     let update = (tied.of(*kind), tied.of(Kind::Flag)).prop_map(move |(value, filter)| {
         format!("UPDATE {o} l SET {column} = (SELECT max({value}::text) FROM {i} r WHERE {filter})")
     });
-    let delete = tied
-        .of(Kind::Flag)
-        .prop_map(move |filter| format!("DELETE FROM {o} l USING {i} r WHERE {filter} AND l.{column} IS NULL"));
+    let delete = tied.of(Kind::Flag).prop_map(move |filter| {
+        format!("DELETE FROM {o} l USING {i} r WHERE {filter} AND l.{column} IS NULL")
+    });
     let insert = (read.of(target.columns[0].1), read.of(Kind::Flag)).prop_map(move |(value, filter)| {
         let Column(key, ..) = &target.columns[0];
         format!("INSERT INTO {o} ({key}) SELECT {value} FROM {i} r WHERE {filter} ON CONFLICT DO NOTHING")
@@ -408,9 +411,7 @@ fn wrong(table: &'static Table) -> Sql {
 fn with_params() -> BoxedStrategy<Statement> {
     let kinds = Union::new(TABLES.iter().flat_map(|table| [keyed(table), stored(table)]));
     let modes = select(&[Mode::Text, Mode::Binary][..]);
-    (kinds, modes)
-        .prop_map(|((sql, params), mode)| Statement { sql, params, mode, ordered: false })
-        .boxed()
+    (kinds, modes).prop_map(|((sql, params), mode)| Statement { sql, params, mode, ordered: false }).boxed()
 }
 
 /// The text form of a value, as a parameter has it.
@@ -430,9 +431,8 @@ fn keyed(table: &'static Table) -> WithParams {
     let Column(key, kind, _) = &table.columns[0];
     let Column(last, last_kind, _) = &table.columns[table.columns.len() - 1];
     let name = table.name;
-    let by_key = param(*kind).prop_map(move |key_value| {
-        (format!("SELECT * FROM {name} WHERE {key} = $1"), vec![key_value])
-    });
+    let by_key = param(*kind)
+        .prop_map(move |key_value| (format!("SELECT * FROM {name} WHERE {key} = $1"), vec![key_value]));
     let update = (param(*last_kind), param(*kind)).prop_map(move |(value, key_value)| {
         (format!("UPDATE {name} SET {last} = $1 WHERE {key} = $2 RETURNING {last}"), vec![value, key_value])
     });

@@ -31,18 +31,15 @@ pub fn serve(peer: &Peer) -> Result<()> {
     match peer {
         Peer::Bus(args) => {
             let default = bus::Config::default();
-            let config = bus::Config { port: args.port.unwrap_or(default.port), ..default };
+            let config = bus::Config {
+                port: args.port.unwrap_or(default.port),
+                // Whoever names a directory wants to find the data again.
+                append_only: args.data.is_some(),
+                ..default
+            };
             run("bus", args, config.port, async |env| {
-                let stop = env.processes.stop_requested();
                 let server = bus::Server::bind(env, config).await?;
-                Ok((server.port(), async move {
-                    tokio::select! {
-                        biased;
-                        () = stop => {}
-                        () = server.run() => {}
-                    }
-                    Ok(())
-                }))
+                Ok((server.port(), async move { Ok(server.run().await?) }))
             })
         }
         Peer::Ledger(args) => {
