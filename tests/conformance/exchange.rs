@@ -6,9 +6,8 @@ use std::{fmt::Write, process::Command};
 use tempfile::NamedTempFile;
 
 use crate::{
-    report,
+    clients, report,
     servers::{Server, program},
-    transcript,
 };
 
 /// The client, its package, and the script of its session.
@@ -49,13 +48,10 @@ fn clients_of_the_exchange_trade_with_the_broker() {
     for (client, package, script) in SESSIONS {
         let tape = calm_tape();
         let broker = Server::ours("broker", &["--tape", tape.path().to_str().expect("a path in text")]);
-        let mut command = Command::new(program("python"));
-        command
-            .arg(tests::root().join("tests/conformance/clients").join(script))
-            .arg(broker.port.to_string());
-        let steps = transcript::of(&mut command, "");
-        let text: String =
-            steps.iter().map(|step| format!("{}{}\n{}", transcript::MARK, step.name, step.output)).collect();
+        let path = clients::script(script);
+        let arguments = [path.to_str().expect("a path in text"), &broker.port.to_string()];
+        let steps = clients::transcript(&program("python"), &arguments);
+        let text: String = steps.iter().map(|(name, said)| format!("@@ {name}\n{said}")).collect();
         insta::with_settings!({
             prepend_module_to_snapshot => false,
             snapshot_path => "clients",

@@ -16,4 +16,3 @@ mod postgres;
 mod report;
 mod servers;
 mod tolerated;
-mod transcript;

@@ -2,14 +2,15 @@
 //!
 //! It speaks RESP2 and RESP3 and answers as Redis 7.0 does, error texts included. Commands live in `command`, one file
 //! per family, and pass the `gate` (passwords, subscriber mode, a disk that refuses writes). What they work on is `db`
-//! (keys, values, expiry), `stream` and `hash` (one value), `blocking` (clients that wait for a key), `pubsub` (who
-//! listens to what) and `clients` (everyone who is connected). `aof` keeps what was done in an append-only file, `epoch`
-//! tells clients whether data may have been lost, and `fault` holds the faults that a test can inject. `resp` turns bytes
-//! into requests and replies into bytes; `server` and `connection` join it all to sockets and time.
+//! (keys, values, expiry), `stream` and `hash` (one value), `watch` (transactions that depend on keys), `script` (a small
+//! part of Lua), `blocking` (clients that wait for a key), `pubsub` (who listens to what) and `clients` (everyone who is
+//! connected). What changes data reports it to `effects`, and `aof` keeps it in an append-only file; `epoch` tells clients
+//! whether data may have been lost, and `fault` holds the faults that a test can inject. `resp` turns bytes into requests
+//! and replies into bytes; `server` and `connection` join it all to sockets and time.
 //!
-//! Deliberately absent: snapshots (RDB files), replication, databases other than 0, inline commands, users other than
-//! `default`, client-side caching, memory limits and eviction – except as a fault –, and TCP keepalive, which `env` does not
-//! offer: a half-open client that waits or listens stays until it is written to.
+//! Deliberately absent: snapshots (RDB files), replication, lists, sets and sorted sets, databases other than 0, inline
+//! commands, users other than `default`, client-side caching, memory limits and eviction – except as a fault –, and TCP
+//! keepalive, which `env` does not offer: a half-open client that waits or listens stays until it is written to.
 //!
 //! One mutex guards all data and is never held across an await: like Redis, one command runs at a time. Replies leave
 //! only when the append-only file is as safe as its policy wants it.

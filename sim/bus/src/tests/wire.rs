@@ -1,4 +1,4 @@
-//! Exact answers, byte for byte as Redis 7.4 gives them.
+//! Exact answers, byte for byte as Redis 7.0 gives them.
 
 use super::world::World;
 use crate::Config;

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{Engine, State, Ticket, Wait, check_table, is_stale, lock, run_query, scope};
+use super::{Engine, Given, State, Ticket, Wait, check_table, is_stale, lock, run_query};
 use crate::{
-    data::Value,
     error::{Result, SqlError, state as code},
     sql::{self, Answer, Change, Plan, Prepared, Progress, Step},
     store::{self, Layer, Mark, TableLock, TransactionId, View},
@@ -126,13 +125,7 @@ impl Writer {
     }
 
     /// Runs a statement, from where `progress` says. After an error, everything since the innermost savepoint must be undone.
-    pub(crate) fn run(
-        &self,
-        prepared: &Prepared,
-        params: &[Value],
-        now: i64,
-        progress: &mut Progress,
-    ) -> Result<Ran> {
+    pub(crate) fn run(&self, prepared: &Prepared, given: Given<'_>, progress: &mut Progress) -> Result<Ran> {
         let mut state = self.engine.alive()?;
         state.waits.resume(self.id);
         if !progress.begun() && is_stale(prepared, &state.tables) {
@@ -145,14 +138,16 @@ impl Writer {
         let plan = &prepared.plan;
         if !plan.writes() && !plan.locks() {
             let view = View::new(&state.tables, Some(self.id));
-            return run_query(plan, &state.tables, &view, params, now, own).map(Ran::Done);
+            return run_query(plan, &state.tables, &view, given.scope(&self.engine.backends), own)
+                .map(Ran::Done);
         }
         check_table(plan, &state.tables, own)?;
+        let scope = given.scope(&self.engine.backends);
         let State { tables, open, waits, .. } = &mut *state;
         let Some(Open { layer, .. }) = open.get_mut(&self.id) else {
             return Ok(Ran::Stale);
         };
-        Ok(match sql::change(plan, &mut Change { tables, layer }, scope(params, now), progress)? {
+        Ok(match sql::change(plan, &mut Change { tables, layer }, scope, progress)? {
             Step::Done(answer) => Ran::Done(answer),
             Step::Wait(holder) => Ran::Waits(waits.wait(Some(self.id), holder)),
         })

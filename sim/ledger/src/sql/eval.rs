@@ -4,6 +4,7 @@ use std::{cmp::Ordering, sync::Arc};
 
 use super::plan::{Arithmetic, Comparison, Expr, Function};
 use crate::data::{Json, Type, Value, cast, numeric, text};
+use crate::engine::Backends;
 use crate::error::{Result, SqlError, state};
 
 /// What an expression may refer to.
@@ -16,6 +17,10 @@ pub(crate) struct Scope<'a> {
     pub(crate) params: &'a [Value],
     /// The start of the transaction, as [`Value::Timestamp`].
     pub(crate) now: i64,
+    /// The number of the session's process.
+    pub(crate) process: u32,
+    /// Every session.
+    pub(crate) backends: &'a Backends,
 }
 
 impl<'a> Scope<'a> {
@@ -100,7 +105,8 @@ impl Expr {
                     value
                 }
             }
-            Self::Call { function, args } => call(*function, args[0].eval(scope)?)?,
+            Self::Call { function: Function::BackendPid, .. } => Value::Int(scope.process.into()),
+            Self::Call { function, args } => call(*function, args[0].eval(scope)?, scope.backends)?,
         })
     }
 
@@ -201,13 +207,19 @@ fn extreme(greatest: bool, args: &[Expr], scope: &Scope<'_>) -> Result<Value> {
     Ok(best)
 }
 
-fn call(function: Function, arg: Value) -> Result<Value> {
+fn call(function: Function, arg: Value, backends: &Backends) -> Result<Value> {
     Ok(match (function, arg) {
         (Function::Abs(ty), Value::Int(value)) => {
             let value = value.checked_abs().filter(|value| ty != Type::Int4 || i32::try_from(*value).is_ok());
             Value::Int(value.ok_or_else(|| cast::range(ty))?)
         }
         (Function::Abs(_), Value::Numeric(value)) => Value::Numeric(value.abs()),
+        (Function::CancelBackend, Value::Int(process)) => {
+            Value::Bool(u32::try_from(process).is_ok_and(|process| backends.cancel(process, None)))
+        }
+        (Function::TerminateBackend, Value::Int(process)) => {
+            Value::Bool(u32::try_from(process).is_ok_and(|process| backends.terminate(process)))
+        }
         (Function::Length, Value::Text(text)) => Value::Int(text.chars().count() as i64),
         (Function::Lower, Value::Text(text)) => Value::Text(text.to_lowercase().into()),
         (Function::Upper, Value::Text(text)) => Value::Text(text.to_uppercase().into()),

@@ -336,8 +336,11 @@ pub(crate) enum Arithmetic {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Function {
     Abs(Type),
+    BackendPid,
+    CancelBackend,
     Length,
     Lower,
+    TerminateBackend,
     Upper,
 }
 

@@ -19,6 +19,8 @@ pub(crate) struct Answer {
     pub(crate) rows: Vec<Vec<Value>>,
     /// Rows returned, or rows changed.
     pub(crate) count: u64,
+    /// What the client should know.
+    pub(crate) notice: Option<Box<SqlError>>,
 }
 
 /// Runs a `SELECT`.
@@ -38,7 +40,7 @@ pub(crate) fn query(select: &Select, view: &View<'_>, scope: Scope<'_>) -> Resul
     } else if offset == 0 && limit > 0 && holds(select.source.filter.as_ref(), &scope)? {
         rows.push(project(&select.projection, &scope)?);
     }
-    Ok(Answer { count: rows.len() as u64, rows })
+    Ok(Answer { count: rows.len() as u64, rows, notice: None })
 }
 
 /// Calls `each` with the rows of a source until it returns false.

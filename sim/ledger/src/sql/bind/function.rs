@@ -120,6 +120,17 @@ impl Binder {
                 let bound = args.remove(0);
                 typed(Expr::Call { function: Function::Abs(bound.ty), args: vec![bound.expr] }, bound.ty)
             }
+            "pg_backend_pid" if args.is_empty() => {
+                typed(Expr::Call { function: Function::BackendPid, args: Vec::new() }, Type::Int4)
+            }
+            "pg_cancel_backend" | "pg_terminate_backend"
+                if single && matches!(args[0].ty, Type::Int4 | Type::Unknown) =>
+            {
+                let bound = self.coerce(args.remove(0), Type::Int4)?;
+                let cancel = name == "pg_cancel_backend";
+                let function = if cancel { Function::CancelBackend } else { Function::TerminateBackend };
+                typed(Expr::Call { function, args: vec![bound.expr] }, Type::Bool)
+            }
             "length" | "lower" | "upper"
                 if single && (args[0].ty.is_string() || args[0].ty == Type::Unknown) =>
             {
