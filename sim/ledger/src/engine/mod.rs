@@ -1,7 +1,7 @@
 //! Transactions: READ COMMITTED, row locks, group commit.
 //!
 //! A statement changes tables in place. A row that it changes or locks stays its transaction's until that is over; whoever
-//! wants it too waits ([`waits`]). A committed [`Layer`] waits, together with those of other committers, for the log; its
+//! wants it too waits ([`waits`]). A committed [`Layer`](crate::store::Layer) waits, together with those of other committers, for the log; its
 //! client is answered, its rows become visible and its locks are given back when the record is durable. So nothing is ever
 //! built on what may still be lost, and layers can be undone in any order. Readers never wait for writers.
 //!
