@@ -26,6 +26,7 @@ pub(crate) mod state {
     pub(crate) const BAD_DATETIME: &str = "22007";
     pub(crate) const DISK_FULL: &str = "53100";
     pub(crate) const DIVISION_BY_ZERO: &str = "22012";
+    pub(crate) const DUPLICATE_ALIAS: &str = "42712";
     pub(crate) const DUPLICATE_COLUMN: &str = "42701";
     pub(crate) const DUPLICATE_OBJECT: &str = "42710";
     pub(crate) const DUPLICATE_PORTAL: &str = "42P03";
@@ -40,12 +41,14 @@ pub(crate) mod state {
     pub(crate) const INVALID_LIMIT: &str = "2201W";
     pub(crate) const INVALID_OFFSET: &str = "2201X";
     pub(crate) const INVALID_PARAMETER_VALUE: &str = "22023";
+    pub(crate) const INVALID_REGEX: &str = "2201B";
     pub(crate) const INVALID_STATEMENT_NAME: &str = "26000";
     pub(crate) const INVALID_TABLE_DEFINITION: &str = "42P16";
     pub(crate) const IO_ERROR: &str = "58030";
     pub(crate) const NO_ACTIVE_TRANSACTION: &str = "25P01";
     pub(crate) const NOT_NULL_VIOLATION: &str = "23502";
     pub(crate) const OUT_OF_RANGE: &str = "22003";
+    pub(crate) const PROGRAM_LIMIT: &str = "54000";
     pub(crate) const PROTOCOL_VIOLATION: &str = "08P01";
     pub(crate) const READ_ONLY_TRANSACTION: &str = "25006";
     pub(crate) const STATEMENT_TOO_COMPLEX: &str = "54001";
@@ -58,6 +61,7 @@ pub(crate) mod state {
     pub(crate) const UNDEFINED_PARAMETER: &str = "42P02";
     pub(crate) const UNDEFINED_TABLE: &str = "42P01";
     pub(crate) const UNIQUE_VIOLATION: &str = "23505";
+    pub(crate) const WRONG_OBJECT_TYPE: &str = "42809";
 }
 
 /// How bad it is (PostgreSQL 16 docs, §20.8.2): after `Fatal` and `Panic` the connection is closed.

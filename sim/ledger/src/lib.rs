@@ -10,7 +10,7 @@
 //! - Memory holds all tables; the log is never shortened.
 //! - The same statements in the same order make the same log, byte for byte.
 //!
-//! Deliberately absent, refused with 0A000: joins, `GROUP BY`, subqueries, row locks, savepoints, `ALTER` and `DROP`,
+//! Deliberately absent, refused with 0A000: windows, recursive queries, row locks, savepoints, `ALTER` and `DROP`,
 //! isolation above READ COMMITTED, authentication, encryption, the system catalog.
 
 mod connection;

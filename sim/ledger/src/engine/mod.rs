@@ -26,7 +26,7 @@ use crate::{
     connection::crash_of_another,
     data::{Value, timestamp},
     error::{Result, SqlError},
-    sql::{self, Answer, Plan, Prepared, Scope, Statement},
+    sql::{self, Answer, Plan, Prepared, Statement},
     store::{self, Catalog, Failure, Layer, Log, Tables, View},
 };
 
@@ -151,8 +151,16 @@ impl Engine {
             return Ok(None);
         }
         let hidden = state.pending.iter().map(|pending| &pending.layer).chain(&state.open);
-        run_query(&prepared.plan, &state.tables, &View::without(&state.tables, hidden), params, now, false)
-            .map(Some)
+        run_query(
+            prepared,
+            &state.tables,
+            View::without(&state.tables, hidden),
+            params,
+            now,
+            &*self.clock,
+            false,
+        )
+        .map(Some)
     }
 
     /// Waits for the right to write. With `alone` the transaction is the next statement only, and commits before anything
@@ -279,10 +287,10 @@ impl Writer {
         let plan = &prepared.plan;
         let mut layer = open.take().unwrap_or_default();
         let result = if plan.writes() {
-            check_table(plan, tables, true)
-                .and_then(|()| sql::write(plan, tables, &mut layer, scope(params, now)))
+            check_tables(prepared, tables, true)
+                .and_then(|()| sql::write(plan, tables, &mut layer, params, now, &*self.engine.clock))
         } else {
-            run_query(plan, tables, &View::latest(tables), params, now, true)
+            run_query(prepared, tables, View::latest(tables), params, now, &*self.engine.clock, true)
         };
         match &result {
             Ok(_) => *open = Some(layer),
@@ -326,29 +334,26 @@ impl Ticket {
     }
 }
 
-fn scope(params: &[Value], now: i64) -> Scope<'_> {
-    Scope { row: &[], excluded: &[], params, now }
-}
-
 fn run_query(
-    plan: &Plan,
+    prepared: &Prepared,
     tables: &Tables,
-    view: &View<'_>,
+    view: View<'_>,
     params: &[Value],
     now: i64,
+    clock: &dyn WallClock,
     own: bool,
 ) -> Result<Answer> {
-    check_table(plan, tables, own)?;
-    match plan {
-        Plan::Select(select) => sql::query(select, view, scope(params, now)),
+    check_tables(prepared, tables, own)?;
+    match &prepared.plan {
+        Plan::Select(query) => sql::query(query, view, params, now, clock),
         _ => Ok(Answer::default()),
     }
 }
 
 fn is_stale(prepared: &Prepared, tables: &Tables) -> bool {
-    prepared.plan.table().is_some() && prepared.schema != tables.version()
+    !prepared.tables.is_empty() && prepared.schema != tables.version()
 }
 
-fn check_table(plan: &Plan, tables: &Tables, own: bool) -> Result<()> {
-    plan.table().map_or(Ok(()), |table| Catalog { tables, own }.check(table))
+fn check_tables(prepared: &Prepared, tables: &Tables, own: bool) -> Result<()> {
+    prepared.tables.iter().try_for_each(|table| Catalog { tables, own }.check(*table))
 }

@@ -1,14 +1,17 @@
 //! From text to result: parse, bind, run.
 //!
 //! [`mod@parse`] turns text into syntax trees, [`mod@bind`] resolves every name and type against the schema into a [`plan`], once per
-//! statement, and [`eval`] and [`run`] execute plans. Names are not looked up and text is not parsed while rows are touched.
+//! statement, and [`eval`] and [`run`] execute plans with the
+//! functions of [`function`] and the made-up tables of [`system`]. Names are not looked up and text is not parsed while rows are touched.
 
 mod aggregate;
 mod bind;
 mod eval;
+mod function;
 mod parse;
 mod plan;
 mod run;
+mod system;
 
 pub(crate) use bind::{bind, schema_from_sql};
 pub(crate) use eval::Scope;

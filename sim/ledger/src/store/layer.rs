@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::tables::Tables;
+use super::{index::Range, schema::Schema, tables::Tables};
 use crate::data::{Row, Value};
 
 /// The changes of a transaction whose record is not durable yet.
@@ -30,6 +30,12 @@ impl<'a> View<'a> {
     /// The tables as if `hidden`, oldest first, had not happened.
     pub(crate) fn without(tables: &'a Tables, hidden: impl Iterator<Item = &'a Layer>) -> Self {
         Self { tables, hidden: hidden.collect() }
+    }
+
+    /// The definitions of the tables that this reader may see.
+    pub(crate) fn schemas(&self) -> impl Iterator<Item = &'a Schema> {
+        let created = |number: usize| self.hidden.iter().any(|layer| layer.created.contains(&number));
+        self.tables.all().filter(move |(number, _)| !created(*number)).map(|(_, table)| &table.schema)
     }
 
     /// What the hidden layers say about a row: the oldest image counts.
@@ -63,6 +69,50 @@ impl<'a> View<'a> {
             }
         }
         for (id, row) in visible {
+            if !each(id, row)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Calls `each` with the rows of an index range, in the order of their keys, until it returns false. Costs one look at
+    /// every row that a hidden layer changed.
+    pub(crate) fn range<E>(
+        &self,
+        number: usize,
+        index: usize,
+        range: &Range,
+        mut each: impl FnMut(u64, &'a Row) -> Result<bool, E>,
+    ) -> Result<(), E> {
+        let table = self.tables.table(number);
+        let columns = table.schema.index_columns(index);
+        let mut visible: BTreeMap<(Vec<&Value>, u64), &Row> = BTreeMap::new();
+        for layer in &self.hidden {
+            for ((_, id), image) in layer.before.range((number, 0)..=(number, u64::MAX)) {
+                if let Some(row) = image
+                    && self.image(number, *id) == Some(Some(row))
+                {
+                    let key: Vec<&Value> = columns.iter().map(|column| &row[*column]).collect();
+                    if range.contains(&key) {
+                        visible.insert((key, *id), row);
+                    }
+                }
+            }
+        }
+        for id in table.range(index, range) {
+            let Some(row) = table.get(id).filter(|_| self.image(number, id).is_none()) else {
+                continue;
+            };
+            if self.hidden.is_empty() {
+                if !each(id, row)? {
+                    return Ok(());
+                }
+            } else {
+                visible.insert((columns.iter().map(|column| &row[*column]).collect(), id), row);
+            }
+        }
+        for ((_, id), row) in visible {
             if !each(id, row)? {
                 break;
             }

@@ -1,8 +1,11 @@
-//! The rows of one table and its unique indexes.
+//! The rows of one table and its indexes.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound::Unbounded,
+};
 
-use super::schema::Schema;
+use super::{index::Range, schema::Schema};
 use crate::data::{Row, Value};
 
 /// A table as the latest statement left it. Rows have numbers that are never seen by clients and grow with insertion.
@@ -14,13 +17,16 @@ pub(crate) struct Table {
     rows: BTreeMap<u64, Row>,
     /// One per [`Schema::uniques`]. A key with a null is not indexed: nulls are distinct.
     indexes: Vec<BTreeMap<Box<[Value]>, u64>>,
+    /// One per [`Schema::secondary`], nulls included; the number of the row follows its key.
+    secondary: Vec<BTreeSet<(Box<[Value]>, u64)>>,
     next: u64,
 }
 
 impl Table {
     pub(crate) fn new(schema: Schema) -> Self {
         let indexes = schema.uniques.iter().map(|_| BTreeMap::new()).collect();
-        Self { schema, published: false, rows: BTreeMap::new(), indexes, next: 1 }
+        let secondary = schema.secondary.iter().map(|_| BTreeSet::new()).collect();
+        Self { schema, published: false, rows: BTreeMap::new(), indexes, secondary, next: 1 }
     }
 
     /// The number for a new row.
@@ -45,6 +51,9 @@ impl Table {
                 index.insert(key, id);
             }
         }
+        for (index, secondary) in self.secondary.iter_mut().zip(&self.schema.secondary) {
+            index.insert((whole_key(&row, &secondary.columns), id));
+        }
         self.next = self.next.max(id.saturating_add(1));
         self.rows.insert(id, row);
         old
@@ -61,7 +70,30 @@ impl Table {
                 index.remove(&key);
             }
         }
+        for (index, secondary) in self.secondary.iter_mut().zip(&self.schema.secondary) {
+            index.remove(&(whole_key(&old, &secondary.columns), id));
+        }
         Some(old)
+    }
+
+    /// The rows of an index range in the order of their keys; indexes are numbered as [`Schema::indexes`] lists them.
+    pub(crate) fn range<'a>(&'a self, index: usize, range: &'a Range) -> Box<dyn Iterator<Item = u64> + 'a> {
+        let belongs = |key: &[Value]| range.contains(&key.iter().collect::<Vec<_>>());
+        let start = range.start();
+        match self.indexes.get(index) {
+            Some(unique) => {
+                let start = start.as_ref().map(Vec::as_slice);
+                let keys = unique.range::<[Value], _>((start, Unbounded));
+                let keys = keys.take_while(|(key, _)| !range.is_past(key));
+                Box::new(keys.filter(move |(key, _)| belongs(key)).map(|(_, id)| *id))
+            }
+            None => {
+                let start = start.map(|key| (key.into_boxed_slice(), 0));
+                let keys = self.secondary[index - self.indexes.len()].range((start, Unbounded));
+                let keys = keys.take_while(|(key, _)| !range.is_past(key));
+                Box::new(keys.filter(move |(key, _)| belongs(key)).map(|(_, id)| *id))
+            }
+        }
     }
 
     /// The row with this key.
@@ -89,6 +121,10 @@ impl Table {
                 (Some(id) != except).then_some((index, id))
             })
     }
+}
+
+fn whole_key(row: &[Value], columns: &[usize]) -> Box<[Value]> {
+    columns.iter().map(|column| row[*column].clone()).collect()
 }
 
 /// The values of a key; none when one of them is null.

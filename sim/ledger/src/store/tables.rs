@@ -25,6 +25,11 @@ impl Tables {
         self.tables.get(number)
     }
 
+    /// Every table and its number, in the order of names.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (usize, &Table)> {
+        self.names.values().map(|number| (*number, &self.tables[*number]))
+    }
+
     /// The table of a plan.
     ///
     /// # Panics

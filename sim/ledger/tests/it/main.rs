@@ -4,6 +4,7 @@ mod disk;
 mod durability;
 mod fixture;
 mod protocol;
+mod queries;
 mod recovery;
 mod statements;
 mod transactions;
