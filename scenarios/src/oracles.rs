@@ -48,7 +48,7 @@ struct Platter(Arc<Mutex<Replica>>);
 impl Platter {
     fn read<T>(&self, view: &View<'_>, look: impl FnOnce(&Replica) -> T) -> T {
         let mut replica = self.0.lock().expect("looking does not panic");
-        view.durable(LEDGER, ledger::WAL, |wal| replica.catch_up(wal.unwrap_or_default()));
+        replica.catch_up(|file, look| view.durable(LEDGER, file, look));
         look(&replica)
     }
 }

@@ -193,6 +193,12 @@ impl Driver {
                 }
                 kernel.recorder.bite(index);
             }
+            Fault::Peer { host, words } => {
+                let recorder = kernel.recorder.clone();
+                self.port(host)
+                    .begin(index, words, Box::new(move || recorder.bite(index)))
+                    .expect("a plan is checked against the servers before the run");
+            }
         }
         if fault.lasts() {
             self.active.insert(index, down);
@@ -204,6 +210,10 @@ impl Driver {
 
     fn named(&self, name: &str) -> Arc<Host> {
         self.kernel.host(name).expect("a plan is checked against the hosts before the run").clone()
+    }
+
+    fn port(&self, host: &str) -> &dyn faults::Port {
+        &**self.kernel.peers.get(host).expect("a plan is checked against the servers before the run")
     }
 
     /// Lets the fabric act, then delivers what that calls for and discards what the stacks answer to it from dead hosts.
@@ -247,6 +257,7 @@ impl Driver {
                 ClockFault::Step { .. } => {}
                 ClockFault::Drift { ppm } => self.named(host).drift_clock(-ppm),
             },
+            Fault::Peer { host, .. } => self.port(host).end(index),
         }
         let kept_down_by_another = |host: usize| self.active.values().any(|other| *other == Some(host));
         if let Some(host) = down

@@ -1,6 +1,7 @@
 //! What all hosts of one run share.
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -8,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use faults::Port;
 use tokio::sync::oneshot;
 
 use crate::{draw::Draws, host::Host, net::Fabric, recorder::Recorder, signal::Signal, verdict::Verdict};
@@ -24,6 +26,8 @@ pub(crate) struct Kernel {
     pub(crate) commands: Mutex<Vec<Command>>,
     pub(crate) spent: AtomicU64,
     pub(crate) limits: Limits,
+    /// What the servers on some hosts offer to break, by host.
+    pub(crate) peers: BTreeMap<String, Arc<dyn Port>>,
     pub(crate) started: std::time::Instant,
 }
 

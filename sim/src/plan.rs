@@ -5,6 +5,7 @@
 //! ```text
 //! 40.250s  net partition trader|bus  for 12s
 //! on order.sent #3 +250ms  disk full ledger after 117B  for 20s
+//! 90.000s  peer bus evict lock:leader
 //! ```
 //!
 //! A fault begins at a time, or at the n-th event of a name (and a span later); it ends after its `for`, or, without
@@ -20,7 +21,9 @@ pub use build::{ClockInject, DiskInject, HostInject, Inject, NetInject};
 pub use fault::{ClockFault, DiskFault, Fault, HostFault, Link, NetFault, Survival};
 pub use parse::PlanError;
 
-use crate::time::{SimTime, Span};
+use faults::Span;
+
+use crate::time::SimTime;
 
 /// When a fault begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,9 +134,11 @@ mod tests {
         plan.at(ms(40_250)).net().partition("trader", "bus").lasting(secs(12));
         plan.on("order.sent", 3).after(ms(250)).disk("ledger").full_after(117).lasting(secs(20));
         plan.at(secs(1)).host("trader").kill();
+        plan.at(secs(2)).peer("bus", "evict lock:leader");
         let text = "40.250s  net partition trader|bus  for 12s\n\
                     on order.sent #3 +250ms  disk full ledger after 117B  for 20s\n\
-                    1.000s  host kill trader\n";
+                    1.000s  host kill trader\n\
+                    2.000s  peer bus evict lock:leader\n";
         assert_eq!(plan.to_string(), text);
         assert_eq!(Plan::parse(text), Ok(plan));
     }
@@ -210,6 +215,9 @@ mod tests {
             (name(), disk()).prop_map(|(host, fault)| Fault::Disk { host, fault }),
             (name(), host()).prop_map(|(host, fault)| Fault::Host { host, fault }),
             (name(), clock).prop_map(|(host, fault)| Fault::Clock { host, fault }),
+            (name(), "[a-e]{1,4}( [a-z0-9:%.]{1,6}){0,3}")
+                .prop_filter("`for` begins the duration", |(_, words)| words.split(' ').all(|w| w != "for"))
+                .prop_map(|(host, words)| Fault::Peer { host, words }),
         ]
     }
 

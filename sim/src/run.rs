@@ -24,6 +24,7 @@ use crate::{
     host::{Host, HostState},
     interpose::interpose,
     kernel::{Kernel, Limits},
+    misfit::{self, Misfit},
     net::Fabric,
     plan::Plan,
     recorder::{Recorder, Recording, current_host},
@@ -70,22 +71,10 @@ pub struct Outcome {
     pub wall: Duration,
 }
 
-/// A plan that does not fit the world.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{entry}`: no host is called {host:?}; there are {known}")]
-pub struct UnknownHost {
-    /// The line of the plan.
-    pub entry: String,
-    /// The name in it.
-    pub host: String,
-    /// The names of the world.
-    pub known: String,
-}
-
 /// Runs a case with a seed.
 ///
 /// # Errors
-/// When the plan names a host that the case's world does not have.
+/// When the plan does not fit the case's world.
 ///
 /// # Panics
 /// When the case's setup or one of its checks panics: a fault of the test, not of the tested.
@@ -93,12 +82,12 @@ pub struct UnknownHost {
     clippy::disallowed_methods,
     reason = "every run needs a fresh thread: libraries keep random keys per thread"
 )]
-pub fn run(case: &Case, seed: u64, options: &Options) -> Result<Outcome, UnknownHost> {
+pub fn run(case: &Case, seed: u64, options: &Options) -> Result<Outcome, Misfit> {
     capture_panics();
     let plan = options.plan.clone().unwrap_or_else(|| case.plan(seed));
     let mut world = World::new();
     (case.setup)(&mut world);
-    fits(&plan, &world)?;
+    misfit::fits(&plan, &world)?;
     let mut checks = Checks::default();
     (case.verify)(&mut checks);
 
@@ -134,7 +123,7 @@ pub fn run(case: &Case, seed: u64, options: &Options) -> Result<Outcome, Unknown
 ///
 /// # Errors
 /// As [`run`].
-pub fn run_twice(case: &Case, seed: u64, options: &Options) -> Result<Outcome, UnknownHost> {
+pub fn run_twice(case: &Case, seed: u64, options: &Options) -> Result<Outcome, Misfit> {
     let first = run(case, seed, options)?;
     let second = run(case, seed, options)?;
     if first.hash == second.hash {
@@ -148,16 +137,6 @@ pub fn run_twice(case: &Case, seed: u64, options: &Options) -> Result<Outcome, U
     let told = |outcome: &Outcome| outcome.events.get(at).map_or_else(end, json_line);
     let verdict = Verdict::Diverged { first: told(&one), second: told(&other) };
     Ok(Outcome { verdict, ..first })
-}
-
-fn fits(plan: &Plan, world: &World) -> Result<(), UnknownHost> {
-    let known: Vec<&str> = world.hosts.iter().map(|(name, _)| &**name).collect();
-    for entry in &plan.entries {
-        if let Some(host) = entry.fault.hosts().into_iter().find(|host| !known.contains(host)) {
-            return Err(UnknownHost { entry: entry.to_string(), host: host.into(), known: known.join(", ") });
-        }
-    }
-    Ok(())
 }
 
 /// Everything that goes to the run's thread.
@@ -217,6 +196,7 @@ impl Simulation {
             commands: Mutex::default(),
             spent: AtomicU64::new(0),
             limits: options.limits,
+            peers: world.peers,
             #[expect(clippy::disallowed_methods, reason = "the watchdog watches real time")]
             started: Instant::now(),
         });

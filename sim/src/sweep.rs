@@ -9,7 +9,8 @@ use std::{
 
 use crate::{
     case::Case,
-    run::{Options, Outcome, UnknownHost, run, run_twice},
+    misfit::Misfit,
+    run::{Options, Outcome, run, run_twice},
 };
 
 /// One run of a sweep.
@@ -33,10 +34,10 @@ pub fn sweep(
     parallel: NonZeroUsize,
     options: &Options,
     mut report: impl FnMut(Outcome),
-) -> Result<(), UnknownHost> {
+) -> Result<(), Misfit> {
     let jobs = Mutex::new(jobs.into_iter());
     let (send, receive) = mpsc::channel();
-    let work = |send: mpsc::Sender<Result<Outcome, UnknownHost>>| {
+    let work = |send: mpsc::Sender<Result<Outcome, Misfit>>| {
         loop {
             let next = jobs.lock().expect("taking a job does not panic").next();
             let Some(job) = next else { return };

@@ -8,6 +8,7 @@ use std::{
 };
 
 use env::Env;
+use faults::Port;
 
 use crate::{host::Boot, net::LinkProfile};
 
@@ -15,12 +16,13 @@ use crate::{host::Boot, net::LinkProfile};
 pub struct World {
     pub(crate) hosts: Vec<(Arc<str>, Boot)>,
     pub(crate) links: BTreeMap<(String, String), LinkProfile>,
+    pub(crate) peers: BTreeMap<String, Arc<dyn Port>>,
     pub(crate) published: BTreeMap<TypeId, Arc<dyn Any + Send + Sync>>,
 }
 
 impl World {
     pub(crate) fn new() -> Self {
-        Self { hosts: Vec::new(), links: BTreeMap::new(), published: BTreeMap::new() }
+        Self { hosts: Vec::new(), links: BTreeMap::new(), peers: BTreeMap::new(), published: BTreeMap::new() }
     }
 
     /// Adds a host. `boot` is called at every start of its process, which lives until the returned future ends, or it is
@@ -43,6 +45,12 @@ impl World {
         for pair in [(a, b), (b, a)] {
             self.links.insert((pair.0.into(), pair.1.into()), LinkProfile { least, most });
         }
+        self
+    }
+
+    /// Lets plans use the faults that the server on a host offers: `peer HOST …`.
+    pub fn peer(&mut self, host: &str, port: Arc<dyn Port>) -> &mut Self {
+        self.peers.insert(host.into(), port);
         self
     }
 

@@ -3,6 +3,9 @@
 
 mod cli;
 mod determinism;
+mod exchange_over_hours;
+mod peer_faults;
+mod serve;
 mod slice_on_real_sockets;
 mod snapshots;
 mod tidy;

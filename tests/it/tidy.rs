@@ -79,7 +79,7 @@ fn every_source_file_says_what_it_is() {
 
 #[test]
 fn what_the_documents_name_exists() {
-    for document in ["README.md", "ARCHITECTURE.md", "docs/performance.md"] {
+    for document in ["README.md", "ARCHITECTURE.md", "docs/conformance.md", "docs/performance.md"] {
         let text = read(&root().join(document));
         let linked = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
         for target in linked.filter(|target| !target.starts_with("http") && !target.starts_with('#')) {

@@ -1,18 +1,37 @@
 //! What the exchange answers when it refuses, with the codes and texts of its public "Error Codes" page.
 
+mod outage;
+
 use std::borrow::Cow;
 
+pub use outage::Outage;
 use rust_decimal::Decimal;
 
 /// A refusal. Its text is the `msg` of the answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ApiError {
+    /// The exchange is unwell.
+    #[error(transparent)]
+    Outage(#[from] Outage),
     /// Request weight of the address is used up; ask again after the given seconds.
-    #[error("Too many requests; current limit is {limit} requests per minute.")]
+    #[error(
+        "Too many requests; current limit is {limit} requests per minute. Please use the websocket for live updates to \
+         avoid polling the API."
+    )]
     TooManyRequests {
         /// Weight per minute.
         limit: u32,
         /// Seconds until the window ends.
+        retry_after: i64,
+    },
+    /// The address went on asking after it had been told to stop.
+    #[error(
+        "Way too many requests; IP banned until {until}. Please use the websocket for live updates to avoid bans."
+    )]
+    Banned {
+        /// When the ban ends, in milliseconds since 1970-01-01T00:00:00Z.
+        until: i64,
+        /// Seconds until then.
         retry_after: i64,
     },
     /// The account's order count is used up.
@@ -34,7 +53,15 @@ pub enum ApiError {
     /// The signature does not match.
     #[error("Signature for this request is not valid.")]
     BadSignature,
-    /// A parameter is missing, empty or malformed.
+    /// A parameter's value is not of its kind.
+    #[error("Illegal characters found in parameter '{name}'; legal range is '{legal}'.")]
+    IllegalParameter {
+        /// The parameter's name.
+        name: &'static str,
+        /// A regular expression for what is legal.
+        legal: &'static str,
+    },
+    /// A parameter is missing or empty.
     #[error("Mandatory parameter '{0}' was not sent, was empty/null, or malformed.")]
     MissingParameter(&'static str),
     /// Neither of the two ids of an order was sent.
@@ -43,15 +70,112 @@ pub enum ApiError {
     /// More decimals than the symbol has.
     #[error("Precision is over the maximum defined for this asset.")]
     Precision,
-    /// A trading rule of the symbol is broken.
-    #[error("Filter failure: {0}")]
-    Filter(&'static str),
+    /// A price or quantity breaks a rule of the symbol.
+    #[error("{0}")]
+    Filter(Filter),
+    /// A parameter that the other parameters exclude.
+    #[error("Parameter '{0}' sent when not required.")]
+    NotRequired(&'static str),
+    /// A parameter whose value makes no sense.
+    #[error("Data sent for parameter '{0}' is not valid.")]
+    BadParameter(&'static str),
+    /// Optional parameters that exclude each other.
+    #[error("Combination of optional parameters invalid.")]
+    BadCombination,
+    /// A period that ends before it starts.
+    #[error("Start time is greater than end time.")]
+    BadPeriod,
+    /// A longer period than may be asked for.
+    #[error("More than {hours} hours between startTime and endTime.")]
+    LongPeriod {
+        /// The longest period.
+        hours: u32,
+    },
+    /// No such candlestick interval.
+    #[error("Invalid interval.")]
+    Interval,
+    /// A number of levels that an order book cannot be asked for.
+    #[error("{0} is not valid depth limit.")]
+    DepthLimit(usize),
     /// Unknown `timeInForce`.
     #[error("Invalid timeInForce.")]
     TimeInForce,
-    /// Unknown or unsupported order type.
+    /// Unknown order type.
     #[error("Invalid orderType.")]
     OrderType,
+    /// An order type of the venue that is not simulated.
+    #[error("Invalid orderType. {0} is not supported.")]
+    UnsupportedOrderType(&'static str),
+    /// The margin that is left does not cover the order.
+    #[error("Margin is insufficient.")]
+    Margin,
+    /// The stop price is already reached.
+    #[error("Order would immediately trigger.")]
+    ImmediateTrigger,
+    /// The account has as many open orders as it may have.
+    #[error("Reach max open order limit.")]
+    TooManyOpen,
+    /// The account has as many waiting conditional orders as it may have.
+    #[error("Reach max stop order limit.")]
+    TooManyConditional,
+    /// The position with its orders would be larger than the bracket allows.
+    #[error("Exceeded the maximum allowable position at current leverage.")]
+    MaxPosition,
+    /// Lower leverage would need more margin than there is.
+    #[error("Leverage is smaller than permitted: insufficient margin balance.")]
+    LeverageMargin,
+    /// Leverage outside of what the symbol allows.
+    #[error("Leverage {0} is not valid.")]
+    Leverage(u32),
+    /// The account's margin is already of this type.
+    #[error("No need to change margin type.")]
+    SameMarginType,
+    /// Only cross margin is simulated.
+    #[error("Isolated margin is not supported.")]
+    IsolatedMargin,
+    /// The account already nets its positions.
+    #[error("No need to change position side.")]
+    SamePositionMode,
+    /// Only one-way mode is simulated.
+    #[error("Hedge mode is not supported.")]
+    HedgeMode,
+    /// The account already uses a single asset as margin.
+    #[error("Adjusted asset mode is currently set and does not need to be adjusted repeatedly.")]
+    SameAssetsMode,
+    /// Only single-asset margin is simulated.
+    #[error("Multi-assets mode is not supported.")]
+    MultiAssets,
+    /// Fewer than one or more than five orders.
+    #[error("Invalid number of batch place orders.")]
+    BatchSize,
+    /// An order that closes the position already waits in this direction.
+    #[error("An open stop or take profit order with GTE and closePosition in the direction is existing.")]
+    CloseExists,
+    /// `closePosition` goes with stop-market and take-profit-market orders only.
+    #[error("Target strategy invalid for orderType {0},closePosition true")]
+    CloseKind(&'static str),
+    /// An order that closes the position has no quantity of its own.
+    #[error("Quantity must be zero with closePosition equals true")]
+    CloseQuantity,
+    /// A fill-or-kill order that cannot be filled.
+    #[error(
+        "Due to the order could not be filled immediately, the FOK order has been rejected. The order will not be recorded in the order history"
+    )]
+    FillOrKill,
+    /// A post-only order that would take liquidity.
+    #[error(
+        "Due to the order could not be executed as maker, the Post Only order will be rejected. The order will not be recorded in the order history"
+    )]
+    PostOnly,
+    /// Only limit orders can be changed.
+    #[error("Only limit order is supported.")]
+    AmendKind,
+    /// The order has been changed as often as it may be.
+    #[error("Exceed maximum modify order limit.")]
+    AmendTooOften,
+    /// Neither price nor quantity would change.
+    #[error("No need to modify the order.")]
+    AmendNothing,
     /// Unknown side.
     #[error("Invalid side.")]
     Side,
@@ -110,19 +234,112 @@ pub enum ApiError {
     Unreadable(Cow<'static, str>),
 }
 
+/// A rule of a symbol that a price or a quantity can break ("Filters and other issues").
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Filter {
+    /// `PRICE_FILTER`.
+    #[error("Price less than 0.")]
+    PriceBelowZero,
+    /// `PRICE_FILTER`.
+    #[error("Price greater than max price.")]
+    PriceAboveMax,
+    /// `PRICE_FILTER`.
+    #[error("Price less than min price.")]
+    PriceBelowMin,
+    /// `PRICE_FILTER`.
+    #[error("Price not increased by tick size.")]
+    TickSize,
+    /// `LOT_SIZE`.
+    #[error("Quantity less than or equal to zero.")]
+    QuantityZero,
+    /// `LOT_SIZE`.
+    #[error("Quantity less than min quantity.")]
+    QuantityBelowMin,
+    /// `LOT_SIZE`, `MARKET_LOT_SIZE`.
+    #[error("Quantity greater than max quantity.")]
+    QuantityAboveMax,
+    /// `LOT_SIZE`.
+    #[error("Qty not increased by step size.")]
+    StepSize,
+    /// `PRICE_FILTER`, of the stop price.
+    #[error("Stop price less than zero.")]
+    StopBelowZero,
+    /// `PRICE_FILTER`, of the stop price.
+    #[error("Stop price greater than max price.")]
+    StopAboveMax,
+    /// `PERCENT_PRICE`.
+    #[error("Limit price can't be higher than {0}.")]
+    BandTop(Decimal),
+    /// `PERCENT_PRICE`.
+    #[error("Limit price can't be lower than {0}.")]
+    BandBottom(Decimal),
+    /// `PERCENT_PRICE`, of a market order.
+    #[error("The counterparty's best price does not meet the PERCENT_PRICE filter limit.")]
+    BandMarket,
+}
+
+impl Filter {
+    fn code(self) -> i32 {
+        match self {
+            Self::PriceBelowZero => -4001,
+            Self::PriceAboveMax => -4002,
+            Self::QuantityZero => -4003,
+            Self::QuantityBelowMin => -4004,
+            Self::QuantityAboveMax => -4005,
+            Self::StopBelowZero => -4006,
+            Self::StopAboveMax => -4007,
+            Self::PriceBelowMin => -4013,
+            Self::TickSize => -4014,
+            Self::BandTop(_) => -4016,
+            Self::StepSize => -4023,
+            Self::BandBottom(_) => -4024,
+            Self::BandMarket => -4131,
+        }
+    }
+}
+
 impl ApiError {
     /// The `code` of the answer.
     pub fn code(&self) -> i32 {
         match self {
-            Self::TooManyRequests { .. } => -1003,
+            Self::Outage(outage) => outage.code(),
+            Self::TooManyRequests { .. } | Self::Banned { .. } => -1003,
             Self::TooManyOrders { .. } => -1015,
             Self::TimestampOld | Self::TimestampAhead => -1021,
             Self::BadSignature => -1022,
+            Self::IllegalParameter { .. } => -1100,
             Self::MissingParameter(_) | Self::MissingOrderId => -1102,
             Self::Precision => -1111,
-            Self::Filter(_) => -1013,
+            Self::Filter(filter) => filter.code(),
+            Self::BadPeriod => -1023,
+            Self::NotRequired(_) => -1106,
             Self::TimeInForce => -1115,
-            Self::OrderType => -1116,
+            Self::OrderType | Self::UnsupportedOrderType(_) => -1116,
+            Self::Interval => -1120,
+            Self::LongPeriod { .. } => -1127,
+            Self::BadCombination => -1128,
+            Self::BadParameter(_) => -1130,
+            Self::Margin => -2019,
+            Self::ImmediateTrigger => -2021,
+            Self::TooManyOpen => -2025,
+            Self::MaxPosition => -2027,
+            Self::LeverageMargin => -2028,
+            Self::DepthLimit(_) => -4021,
+            Self::Leverage(_) => -4028,
+            Self::TooManyConditional => -4045,
+            Self::SameMarginType => -4046,
+            Self::IsolatedMargin | Self::HedgeMode | Self::MultiAssets => -4084,
+            Self::SamePositionMode => -4059,
+            Self::BatchSize => -4082,
+            Self::CloseExists => -4130,
+            Self::CloseKind(_) => -4136,
+            Self::CloseQuantity => -4137,
+            Self::SameAssetsMode => -4171,
+            Self::FillOrKill => -5021,
+            Self::PostOnly => -5022,
+            Self::AmendKind => -5025,
+            Self::AmendTooOften => -5026,
+            Self::AmendNothing => -5027,
             Self::Side => -1117,
             Self::Symbol => -1121,
             Self::ListenKey => -1125,
@@ -145,7 +362,9 @@ impl ApiError {
     /// The HTTP status of the answer.
     pub fn status(&self) -> u16 {
         match self {
+            Self::Outage(outage) => outage.status(),
             Self::TooManyRequests { .. } | Self::TooManyOrders { .. } => 429,
+            Self::Banned { .. } => 418,
             Self::ApiKeyFormat | Self::ApiKey => 401,
             Self::Path { .. } => 404,
             Self::BodyTooLarge => 413,
@@ -156,9 +375,9 @@ impl ApiError {
     /// Seconds for the header `Retry-After`.
     pub fn retry_after(&self) -> Option<i64> {
         match self {
-            Self::TooManyRequests { retry_after, .. } | Self::TooManyOrders { retry_after, .. } => {
-                Some(*retry_after)
-            }
+            Self::TooManyRequests { retry_after, .. }
+            | Self::Banned { retry_after, .. }
+            | Self::TooManyOrders { retry_after, .. } => Some(*retry_after),
             _ => None,
         }
     }

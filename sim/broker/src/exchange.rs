@@ -3,37 +3,56 @@
 //! It changes only through [`State`]'s verbs, which decide at once and return what to tell the owners; delays, sockets and
 //! delivery are the server's.
 
+mod amend;
+mod conditions;
+mod countdown;
 mod execute;
+mod funds;
 mod keys;
+mod liquidate;
+mod offers;
 mod orders;
+#[cfg(test)]
+mod properties;
+mod settings;
 mod update;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
 };
 
+pub(crate) use amend::Amendment;
+pub(crate) use countdown::Countdowns;
 use env::WallTime;
-use rust_decimal::Decimal;
-
+use faults::Board;
+pub(crate) use funds::{exposure, unrealized};
 pub(crate) use keys::ListenKeys;
-pub(crate) use orders::OrderRef;
-pub(crate) use update::{Change, Execution, Update};
+pub(crate) use offers::{Preview, Top};
+pub(crate) use orders::{OrderRef, Placed};
+pub(crate) use update::{Balance, Change, Endangered, Execution, Update};
 
 use crate::{
     account::Holdings,
     config::{ClientOrderIds, Config},
+    fault::Fault,
     journal::{Event, Journal, Record},
     limits::Limits,
     market::Market,
     order::Order,
+    replica::{HORIZON, Replica},
     sign::Signer,
 };
 
 /// An exchange: serve it with [`serve`](crate::serve), as often as its process restarts.
 pub struct Exchange {
     pub(crate) port: u16,
+    pub(crate) max_connections: usize,
+    pub(crate) query_lag: Duration,
     pub(crate) limits: Mutex<Limits>,
+    replica: Mutex<Replica>,
+    faults: Arc<Board<Fault>>,
     customers: Vec<Customer>,
     journal: Arc<Journal>,
     state: Mutex<State>,
@@ -61,15 +80,23 @@ impl Exchange {
             keys: ListenKeys::new(config.accounts.len()),
             markets: config.symbols.into_iter().map(Market::new).collect(),
             journal: journal.clone(),
+            countdowns: Countdowns::default(),
+            faults: config.faults.clone(),
             changed_at: vec![WallTime::from_micros(0); config.accounts.len()],
+            warned: vec![false; config.accounts.len()],
             orders: Vec::new(),
             open: BTreeSet::new(),
             by_client_id: BTreeMap::new(),
             unnamed: 0,
+            ranks: 0,
             seeded: false,
         };
         Arc::new(Self {
             port: config.port,
+            max_connections: config.max_connections,
+            query_lag: config.query_lag.min(HORIZON),
+            replica: Mutex::new(Replica::new(state.holdings.iter().cloned())),
+            faults: config.faults,
             limits: Mutex::new(Limits::new()),
             customers,
             journal,
@@ -80,6 +107,15 @@ impl Exchange {
     /// What really happened.
     pub fn journal(&self) -> &Arc<Journal> {
         &self.journal
+    }
+
+    /// What is wrong with it.
+    pub fn faults(&self) -> &Arc<Board<Fault>> {
+        &self.faults
+    }
+
+    pub(crate) fn replica(&self) -> MutexGuard<'_, Replica> {
+        self.replica.lock().expect("no holder of this lock panics")
     }
 
     /// The account with `api_key`: its index and its signer.
@@ -97,6 +133,7 @@ impl Exchange {
 pub(crate) struct State {
     pub keys: ListenKeys,
     pub markets: Vec<Market>,
+    pub countdowns: Countdowns,
     client_order_ids: ClientOrderIds,
     /// API keys, by account.
     names: Vec<Arc<str>>,
@@ -104,7 +141,10 @@ pub(crate) struct State {
     holdings: Vec<Holdings>,
     /// When each account last traded; 1970 before it ever did.
     changed_at: Vec<WallTime>,
+    /// Which accounts have had a margin call and are still in danger.
+    warned: Vec<bool>,
     journal: Arc<Journal>,
+    faults: Arc<Board<Fault>>,
     /// By id − 1.
     orders: Vec<Order>,
     /// Ids of the orders that may still trade.
@@ -113,6 +153,8 @@ pub(crate) struct State {
     by_client_id: BTreeMap<(usize, Arc<str>), u64>,
     /// How many orders came without a client order id.
     unnamed: u64,
+    /// How many places in queues have been given out.
+    ranks: u64,
     seeded: bool,
 }
 
@@ -122,7 +164,7 @@ impl State {
         if !std::mem::replace(&mut self.seeded, true) {
             let seed = seed();
             for market in &mut self.markets {
-                market.cursor = crate::tape::Cursor::new(&market.rules, seed);
+                market.seed(seed);
             }
         }
     }
@@ -141,12 +183,9 @@ impl State {
         self.changed_at[account]
     }
 
-    /// Profit of an account's open positions at the latest prices, in USDT.
-    pub fn unrealized(&self, account: usize) -> Decimal {
-        let of = |(index, market): (usize, &Market)| {
-            self.holdings[account].position(index).unrealized(market.last())
-        };
-        self.markets.iter().enumerate().map(of).sum()
+    /// All orders that there have ever been, oldest first; their ids are contiguous from 1.
+    pub fn orders(&self) -> &[Order] {
+        &self.orders
     }
 
     /// An account's orders that may still trade, oldest first.

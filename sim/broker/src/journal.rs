@@ -43,9 +43,40 @@ pub enum Event {
         /// As answered.
         msg: String,
     },
+    /// The price that a conditional order watches has reached its stop price.
+    OrderTriggered {
+        /// The exchange's id.
+        order_id: u64,
+        /// The owner's id.
+        client_order_id: Arc<str>,
+    },
+    /// The owner changed an open order.
+    OrderAmended {
+        /// The exchange's id.
+        order_id: u64,
+        /// The owner's id.
+        client_order_id: Arc<str>,
+        /// From now on, with what had traded.
+        qty: Decimal,
+        /// From now on, in USDT.
+        price: Decimal,
+    },
+    /// The exchange closes a position whose margin is used up: an order of its own, which no request came before.
+    Liquidation {
+        /// The exchange's id.
+        order_id: u64,
+        /// Begins with `autoclose-`.
+        client_order_id: Arc<str>,
+        /// The symbol.
+        symbol: Arc<str>,
+        /// Which way.
+        side: Side,
+        /// The whole position, in units of the base asset.
+        qty: Decimal,
+    },
     /// The order traded.
     Fill(Fill),
-    /// The owner cancelled what was left.
+    /// The owner cancelled what was left, the owner's countdown ran out, or the account was liquidated.
     OrderCanceled {
         /// The exchange's id.
         order_id: u64,
@@ -74,16 +105,20 @@ pub struct Received {
     pub symbol: Arc<str>,
     /// Which way.
     pub side: Side,
-    /// Limit or market.
+    /// Limit, market or conditional.
     pub kind: OrderKind,
     /// How long it lives.
     pub time_in_force: TimeInForce,
     /// In units of the base asset.
     pub qty: Decimal,
-    /// Limit price in USDT; zero for a market order.
+    /// Limit price in USDT; zero for an order without a limit.
     pub price: Decimal,
+    /// Stop price in USDT; zero for an order without a condition.
+    pub stop_price: Decimal,
     /// Whether it may only shrink a position.
     pub reduce_only: bool,
+    /// Whether it closes whatever the position is when it is triggered; `qty` is then zero.
+    pub close_position: bool,
 }
 
 /// A trade of an account.

@@ -4,31 +4,48 @@
 //! [`Exchange`] is what the venue knows (orders, positions, balances, listen keys, market) and outlives any number of
 //! [`serve`] calls: a restarted broker process forgets no order. Connections and subscriptions end with the process.
 //!
-//! Deliberately absent: margin and liquidation, conditional orders, hedge mode, and a book with other people's orders –
-//! liquidity at the tape's price has no end. Protocol facts come from the venue's public "USDⓈ-M Futures" API documentation.
+//! An order meets the market maker's finite levels around the tape's price and the other customers' resting orders, by price
+//! and time; a resting order is filled by what the tape trades at or through its price. Accounts hold one net position per
+//! symbol under cross margin and are liquidated when it is used up.
+//!
+//! What always holds, and is tested under arbitrary requests: the fills of the journal add up to positions and wallets; no order
+//! trades more than it was asked to, or worse than its limit; a reduce-only order never grows a position; no book is
+//! crossed; at one price the older order is filled first; no accepted order overdraws the margin.
+//!
+//! Deliberately absent: hedge mode, isolated and multi-asset margin, funding, brackets beyond the first, the insurance fund,
+//! trailing stops, good-till-date and self-trade prevention. Customers' trades do not appear on the tape. Conditional orders
+//! are placed at `POST /fapi/v1/order`, where they were until the venue moved them to its algo service. Protocol facts come
+//! from the venue's public "USDⓈ-M Futures" API documentation.
 
 mod account;
+mod book;
+mod candles;
 mod config;
+mod depth;
 mod error;
 mod exchange;
+mod fault;
 mod filters;
 mod journal;
 mod limits;
+mod margin;
 mod market;
-mod matching;
 mod order;
 mod params;
+mod replica;
 mod rest;
 mod server;
 mod sign;
 mod stream;
 pub mod tape;
+mod triggers;
 
-pub use config::{Account, ClientOrderIds, Config, SymbolConfig};
-pub use error::ApiError;
+pub use config::{Account, ClientOrderIds, Config, Liquidity, SymbolConfig};
+pub use error::{ApiError, Filter, Outage};
 pub use exchange::Exchange;
+pub use fault::{Audience, Blank, Class, Delay, Fate, Fault, Requests, Subject, Wait};
 pub use journal::{Event, Fill, Journal, Received, Record, Records};
-pub use order::{OrderKind, OrderStatus, Side, TimeInForce};
+pub use order::{OrderKind, OrderStatus, Side, TimeInForce, WorkingType};
 pub use server::{Server, serve};
 pub use sign::{Signer, sign};
 pub use tape::{AggTrade, Synthetic, Tape, TapeError};

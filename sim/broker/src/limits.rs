@@ -1,9 +1,16 @@
-//! How much may be asked per address and ordered per account ("LIMITS"; figures as `exchangeInfo.rateLimits`).
+//! How much may be asked per address and ordered per account ("General Info", section LIMITS; figures as
+//! `exchangeInfo.rateLimits`), and what comes to those who go on asking.
 //!
-//! Deliberately absent: the ban (HTTP 418) of those who ignore a 429.
+//! Weight is per address, orders are per account. Windows are aligned to the exchange's wall clock: one of a minute begins
+//! with the minute.
+//!
+//! Deliberately absent: the ban of addresses whose streams are cut again and again, which the documentation only threatens.
+
+mod bans;
 
 use std::{collections::BTreeMap, net::IpAddr};
 
+use self::bans::Bans;
 use crate::error::ApiError;
 
 /// Request weight per address and minute.
@@ -12,6 +19,11 @@ pub(crate) const WEIGHT_PER_MINUTE: u32 = 2_400;
 pub(crate) const ORDERS_PER_10S: u32 = 300;
 /// Orders per account and minute.
 pub(crate) const ORDERS_PER_MINUTE: u32 = 1_200;
+
+/// Requests that an address may send after its first 429 of a minute before it is banned. The documentation says only
+/// that a ban follows "repeatedly violating rate limits and/or failing to back off"; a client that stops at its first 429
+/// may still have a handful of requests under way.
+pub(crate) const PATIENCE: u32 = 10;
 
 const MINUTE_MS: i64 = 60_000;
 const TEN_SECONDS_MS: i64 = 10_000;
@@ -43,8 +55,7 @@ impl<K: Ord> Window<K> {
 
     /// Whole seconds until the window of `now` ends, rounded up.
     fn ends_in(&self, now: i64) -> i64 {
-        let left = self.length_ms - now.rem_euclid(self.length_ms);
-        (left + 999) / 1_000
+        whole_seconds(self.length_ms - now.rem_euclid(self.length_ms))
     }
 }
 
@@ -52,6 +63,8 @@ impl<K: Ord> Window<K> {
 #[derive(Debug)]
 pub(crate) struct Limits {
     weight: Window<IpAddr>,
+    refusals: Window<IpAddr>,
+    bans: Bans,
     orders_10s: Window<usize>,
     orders_1m: Window<usize>,
 }
@@ -67,19 +80,36 @@ impl Limits {
     pub fn new() -> Self {
         Self {
             weight: Window::new(MINUTE_MS),
+            refusals: Window::new(MINUTE_MS),
+            bans: Bans::default(),
             orders_10s: Window::new(TEN_SECONDS_MS),
             orders_1m: Window::new(MINUTE_MS),
         }
     }
 
     /// Counts a request, refused or not, and returns the weight used.
+    ///
+    /// # Errors
+    /// [`ApiError::TooManyRequests`] for the rest of a minute whose weight is used up; [`ApiError::Banned`] when the address
+    /// went on asking, and for as long as its ban lasts.
     pub fn request(&mut self, now: i64, from: IpAddr, weight: u32) -> Result<u32, ApiError> {
-        let used = self.weight.add(now, from, weight);
-        if used > WEIGHT_PER_MINUTE {
-            let retry_after = self.weight.ends_in(now);
-            return Err(ApiError::TooManyRequests { limit: WEIGHT_PER_MINUTE, retry_after });
+        if let Some(until) = self.bans.until(now, from) {
+            return Err(banned(now, until));
         }
-        Ok(used)
+        let used = self.weight.add(now, from, weight);
+        if used <= WEIGHT_PER_MINUTE {
+            return Ok(used);
+        }
+        if self.refusals.add(now, from, 1) > PATIENCE + 1 {
+            return Err(banned(now, self.bans.impose(now, from)));
+        }
+        let retry_after = self.weight.ends_in(now);
+        Err(ApiError::TooManyRequests { limit: WEIGHT_PER_MINUTE, retry_after })
+    }
+
+    /// The weight that an address has used in the window of `now`.
+    pub fn used(&mut self, now: i64, from: IpAddr) -> u32 {
+        self.weight.add(now, from, 0)
     }
 
     /// Counts an order, refused or not.
@@ -106,9 +136,51 @@ impl Limits {
     }
 }
 
+fn banned(now: i64, until: i64) -> ApiError {
+    ApiError::Banned { until, retry_after: whole_seconds(until - now) }
+}
+
+/// Milliseconds in seconds, rounded up: whoever waits so long has waited long enough.
+pub(crate) fn whole_seconds(millis: i64) -> i64 {
+    millis.saturating_add(999).div_euclid(1_000)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_goes_on_after_a_429_is_banned_for_two_minutes_and_for_four_the_next_time() {
+        let from = [10, 0, 0, 1].into();
+        let mut limits = Limits::new();
+        let exhaust = |limits: &mut Limits, now: i64| {
+            assert_eq!(limits.request(now, from, WEIGHT_PER_MINUTE), Ok(WEIGHT_PER_MINUTE));
+            for _ in 0..=PATIENCE {
+                assert!(matches!(limits.request(now, from, 1), Err(ApiError::TooManyRequests { .. })));
+            }
+            limits.request(now, from, 1)
+        };
+        let first = exhaust(&mut limits, 600_500);
+        assert_eq!(first, Err(ApiError::Banned { until: 720_500, retry_after: 120 }));
+        let waiting = limits.request(720_499, from, 1);
+        assert_eq!(waiting, Err(ApiError::Banned { until: 720_500, retry_after: 1 }));
+        assert_eq!(limits.request(720_500, [10, 0, 0, 2].into(), 1), Ok(1), "an address of its own");
+        let second = exhaust(&mut limits, 720_500);
+        assert_eq!(second, Err(ApiError::Banned { until: 960_500, retry_after: 240 }));
+    }
+
+    #[test]
+    fn a_client_that_backs_off_is_never_banned() {
+        let from = [10, 0, 0, 1].into();
+        let mut limits = Limits::new();
+        for minute in 0..10_000 {
+            let now = minute * MINUTE_MS;
+            assert_eq!(limits.request(now, from, WEIGHT_PER_MINUTE), Ok(WEIGHT_PER_MINUTE));
+            for _ in 0..=PATIENCE {
+                assert!(matches!(limits.request(now, from, 1), Err(ApiError::TooManyRequests { .. })));
+            }
+        }
+    }
 
     #[test]
     fn weight_runs_out_per_address_and_comes_back_with_the_minute() {

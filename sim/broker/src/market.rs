@@ -1,4 +1,4 @@
-//! One symbol's market: its tape, its latest prices and trades, and the customers' resting orders and fills.
+//! One symbol's market: its tape, its latest prices and trades, the market maker, and the customers' orders and fills.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -6,62 +6,70 @@ use env::WallTime;
 use rust_decimal::Decimal;
 
 use crate::{
+    book::Book,
+    candles::Candles,
     config::SymbolConfig,
+    depth::{Level, Maker},
     journal::Fill,
-    matching::{Book, Quote},
-    tape::{AggTrade, Cursor, Tape},
+    order::Side,
+    tape::{AggTrade, Cursor, Tape, hash, mix},
+    triggers::Triggers,
 };
 
 /// How many market trades can be asked for afterwards.
 const HISTORY: usize = 20_000;
+const FUNDING_MS: i64 = 8 * 60 * 60 * 1_000;
+/// Of the distance between mark price and latest price, each trade closes this share.
+const MARK_WEIGHT: Decimal = Decimal::from_parts(1, 0, 0, false, 1);
 
 pub(crate) struct Market {
     pub rules: SymbolConfig,
     pub symbol: Arc<str>,
     pub cursor: Cursor,
     pub book: Book,
+    pub triggers: Triggers,
+    pub maker: Maker,
+    pub candles: Candles,
     /// Oldest first, at most [`HISTORY`], ids contiguous.
     pub history: VecDeque<AggTrade>,
     /// The customers' trades with their accounts, ids contiguous from 1.
     pub fills: Vec<(usize, Fill)>,
-    pub ticker: Ticker,
+    /// Grows with every change of the order book.
+    pub version: u64,
     last: Decimal,
-}
-
-/// The best prices around the latest trade ("Individual Symbol Book Ticker Streams").
-#[derive(Clone, Debug)]
-pub(crate) struct Ticker {
-    pub update_id: u64,
-    pub bid: Decimal,
-    pub ask: Decimal,
-    /// Offered on either side.
-    pub quantity: Decimal,
-    /// Milliseconds since the epoch; 0 before the first trade.
-    pub time: i64,
+    mark: Decimal,
 }
 
 impl Market {
     pub fn new(rules: SymbolConfig) -> Self {
         let last = match &rules.tape {
             Tape::Synthetic(walk) => walk.start_price,
-            Tape::Trades(trades) => trades.first().map_or(rules.tick_size, |first| first.price),
+            Tape::Trades(trades) | Tape::Once(trades) => {
+                trades.first().map_or(rules.tick_size, |first| first.price)
+            }
         };
+        let mut maker = Maker::new(&rules);
+        maker.follow(last, true, 0);
         Self {
             symbol: rules.symbol.as_str().into(),
             cursor: Cursor::new(&rules, 0),
             book: Book::default(),
+            triggers: Triggers::default(),
+            maker,
+            candles: Candles::default(),
             history: VecDeque::new(),
             fills: Vec::new(),
-            ticker: Ticker {
-                update_id: 0,
-                bid: last,
-                ask: last + rules.tick_size,
-                quantity: rules.max_qty,
-                time: 0,
-            },
+            version: 0,
             last,
+            mark: last,
             rules,
         }
+    }
+
+    /// Chooses the price path and the market maker's quantities.
+    pub fn seed(&mut self, seed: u64) {
+        self.cursor = Cursor::new(&self.rules, seed);
+        self.maker.seed(mix(seed) ^ hash(&self.symbol));
     }
 
     /// The latest trade's price.
@@ -69,21 +77,35 @@ impl Market {
         self.last
     }
 
-    pub fn quote(&self) -> Quote {
-        Quote { last: self.last, tick: self.rules.tick_size }
+    /// What positions are valued at: follows the latest price with a delay, so that a single trade liquidates nobody. The
+    /// venue takes it from an index of other markets ("Mark Price"), of which there are none here.
+    pub fn mark(&self) -> Decimal {
+        self.mark
+    }
+
+    /// When the venue would next exchange funding, which it does every eight hours, in milliseconds since the epoch.
+    pub fn next_funding(&self, now: i64) -> i64 {
+        now - now.rem_euclid(FUNDING_MS) + FUNDING_MS
+    }
+
+    /// When the latest trade happened, in milliseconds since the epoch; 0 before the first.
+    pub fn time(&self) -> i64 {
+        self.history.back().map_or(0, |trade| trade.time)
+    }
+
+    /// The market maker's levels on its `side`, best first.
+    pub fn levels(&self, side: Side) -> impl Iterator<Item = Level> + '_ {
+        self.maker.levels(side, self.book.best(side.opposite()))
     }
 
     /// Plays the next trade of the tape.
     pub fn advance(&mut self, now: WallTime) -> Option<AggTrade> {
         let trade = self.cursor.pop(now)?;
         self.last = trade.price;
-        let (bid, ask) = if trade.is_buyer_maker {
-            (trade.price, trade.price + self.rules.tick_size)
-        } else {
-            (trade.price - self.rules.tick_size, trade.price)
-        };
-        self.ticker =
-            Ticker { update_id: trade.last_trade_id, bid, ask, quantity: trade.quantity, time: trade.time };
+        self.mark += ((self.last - self.mark) * MARK_WEIGHT).round_dp(8);
+        self.maker.follow(trade.price, trade.is_buyer_maker, trade.id);
+        self.version += 1;
+        self.candles.add(&trade);
         if self.history.len() == HISTORY {
             self.history.pop_front();
         }
@@ -117,5 +139,17 @@ mod tests {
         assert_eq!(ids(None, 2), [20_009, 20_010]);
         assert_eq!(ids(Some(1), 1), [11]);
         assert_eq!(ids(Some(u64::MAX), 5), [] as [u64; 0]);
+    }
+
+    #[test]
+    fn the_mark_price_follows_the_latest_price_without_passing_it() {
+        let mut market = Market::new(SymbolConfig::default());
+        for n in 0..1_000 {
+            let before = market.mark();
+            market.advance(WallTime::from_millis(n)).expect("a synthetic tape has no end");
+            let (low, high) = (before.min(market.last()), before.max(market.last()));
+            assert!((low..=high).contains(&market.mark()));
+        }
+        assert_ne!(market.mark(), market.last());
     }
 }

@@ -49,12 +49,22 @@ words! {
 }
 
 words! {
-    /// How an order finds its price.
+    /// How an order finds its price ("New Order", `type`).
     OrderKind {
         /// At its own price or better.
         Limit = "LIMIT",
         /// At whatever the market offers.
         Market = "MARKET",
+        /// Becomes a limit order when the price has moved against its owner as far as the stop price.
+        Stop = "STOP",
+        /// Becomes a market order then.
+        StopMarket = "STOP_MARKET",
+        /// Becomes a limit order when the price has moved in favour of its owner as far as the stop price.
+        TakeProfit = "TAKE_PROFIT",
+        /// Becomes a market order then.
+        TakeProfitMarket = "TAKE_PROFIT_MARKET",
+        /// A market order of the exchange itself that closes a position without margin; nobody can send it.
+        Liquidation = "LIQUIDATION",
     }
 }
 
@@ -65,8 +75,20 @@ words! {
         Gtc = "GTC",
         /// Immediate or cancel: what does not trade at once expires.
         Ioc = "IOC",
-        /// Fill or kill: trades at once in full or not at all.
+        /// Fill or kill: trades at once in full or is refused.
         Fok = "FOK",
+        /// Good till crossing, or post-only: rests or is refused.
+        Gtx = "GTX",
+    }
+}
+
+words! {
+    /// Which price a conditional order watches.
+    WorkingType {
+        /// The latest trade's.
+        Contract = "CONTRACT_PRICE",
+        /// The mark price.
+        Mark = "MARK_PRICE",
     }
 }
 
@@ -96,6 +118,47 @@ impl Side {
     }
 }
 
+impl OrderKind {
+    /// Whether the order waits for its stop price before it meets the market.
+    pub fn is_conditional(self) -> bool {
+        matches!(self, Self::Stop | Self::StopMarket | Self::TakeProfit | Self::TakeProfitMarket)
+    }
+
+    /// Whether the order has a limit price, now or once it is triggered.
+    pub fn has_limit(self) -> bool {
+        matches!(self, Self::Limit | Self::Stop | Self::TakeProfit)
+    }
+
+    /// What the order becomes when it is triggered.
+    pub(crate) fn triggered(self) -> Self {
+        if self.has_limit() { Self::Limit } else { Self::Market }
+    }
+
+    /// Whether an order of `side` is triggered by a price at or above its stop price, not at or below.
+    pub(crate) fn triggers_above(self, side: Side) -> bool {
+        let stop = matches!(self, Self::Stop | Self::StopMarket);
+        stop == (side == Side::Buy)
+    }
+}
+
+impl Side {
+    /// The other side.
+    pub(crate) fn opposite(self) -> Self {
+        match self {
+            Self::Buy => Self::Sell,
+            Self::Sell => Self::Buy,
+        }
+    }
+
+    /// Whether someone who trades on this side at `limit` or better may trade at `price`.
+    pub(crate) fn accepts(self, limit: Decimal, price: Decimal) -> bool {
+        match self {
+            Self::Buy => price <= limit,
+            Self::Sell => price >= limit,
+        }
+    }
+}
+
 impl OrderStatus {
     /// Whether the order may still trade.
     pub fn is_open(self) -> bool {
@@ -111,10 +174,27 @@ pub(crate) struct NewOrder {
     pub side: Side,
     pub kind: OrderKind,
     pub time_in_force: TimeInForce,
+    /// Zero when the order closes the position, whatever that is when it is triggered.
     pub quantity: Decimal,
-    /// Zero for a market order.
+    /// Zero for an order without a limit.
     pub price: Decimal,
     pub reduce_only: bool,
+    /// Zero for an order without a condition.
+    pub stop_price: Decimal,
+    pub working_type: WorkingType,
+    pub close_position: bool,
+}
+
+impl NewOrder {
+    /// The worst price that the order may trade at; none for a market order.
+    pub fn limit(&self) -> Option<Decimal> {
+        self.kind.has_limit().then_some(self.price)
+    }
+
+    /// Whether the order can only shrink a position.
+    pub fn reduces(&self) -> bool {
+        self.reduce_only || self.close_position
+    }
 }
 
 /// An order that the exchange has accepted.
@@ -125,11 +205,19 @@ pub(crate) struct Order {
     pub account: usize,
     pub symbol: Arc<str>,
     pub terms: NewOrder,
+    /// As it was asked for; `terms.kind` changes when a conditional order is triggered.
+    pub original_kind: OrderKind,
     pub status: OrderStatus,
     /// Quantity traded so far.
     pub executed: Decimal,
     /// Σ price × quantity traded so far.
     pub quote: Decimal,
+    /// Its place in the queue of its price: the smaller, the earlier. Zero while it does not rest.
+    pub rank: u64,
+    /// Ids of its first and last trade; zero before the first.
+    pub trades: (u64, u64),
+    /// How often its price or quantity was changed.
+    pub amendments: u32,
     pub accepted_at: WallTime,
     pub updated_at: WallTime,
 }
@@ -137,6 +225,11 @@ pub(crate) struct Order {
 impl Order {
     pub fn remaining(&self) -> Decimal {
         self.terms.quantity - self.executed
+    }
+
+    /// Whether it waits for its stop price.
+    pub fn is_waiting(&self) -> bool {
+        self.status.is_open() && self.terms.kind.is_conditional()
     }
 
     /// Mean price of what traded, in USDT; zero before the first fill.

@@ -1,23 +1,42 @@
 //! The REST API: finds the endpoint, checks limits and signature, answers in JSON.
 
 mod account;
+mod batch;
+mod gate;
 mod listen_key;
+mod listing;
+mod lists;
 mod market;
 mod order;
+mod settings;
+mod terms;
 
-use std::net::IpAddr;
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use env::WallTime;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::{
     HeaderMap, Method, Request, Response, StatusCode,
     body::{Body, Incoming},
     header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER},
+    http::request::Parts,
+};
+use tokio::time::timeout;
+
+use self::gate::Passage;
+use crate::{
+    error::ApiError,
+    fault::{Fault, Subject},
+    limits::OrderCounts,
+    params::Params,
+    server::Venue,
+    sign::check_time,
+    stream,
 };
 
-use crate::{error::ApiError, limits::OrderCounts, params::Params, server::Venue, sign::check_time, stream};
-
+/// How long the body of a request may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest body of a request, in bytes.
 const MAX_BODY: usize = 16 * 1024;
 
@@ -32,50 +51,115 @@ enum Endpoint {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Signed {
     Account(account::Endpoint),
+    CancelBatch,
+    List(lists::Endpoint),
     Order(order::Endpoint),
+    PlaceBatch,
     PlaceOrder,
+    Settings(settings::Endpoint),
 }
 
 impl Endpoint {
     fn find(method: &Method, path: &str) -> Option<Self> {
-        use account::Endpoint::{Balance, OpenOrders, PositionRisk, UserTrades};
-        use listen_key::Endpoint::{Create, Delete, Extend};
-        use market::Endpoint::{AggTrades, BookTicker, ExchangeInfo, Ping, Time};
-        use order::Endpoint::{Cancel, Query};
+        let path = path.strip_prefix("/fapi/")?;
+        let public = Self::public(method, path).map(Self::Public);
+        public.or_else(|| Self::keyed(method, path)).or_else(|| Self::signed(method, path).map(Self::Signed))
+    }
+
+    fn public(method: &Method, path: &str) -> Option<market::Endpoint> {
+        use market::Endpoint::*;
         Some(match (method.as_str(), path) {
-            ("GET", "/fapi/v1/aggTrades") => Self::Public(AggTrades),
-            ("GET", "/fapi/v1/exchangeInfo") => Self::Public(ExchangeInfo),
-            ("GET", "/fapi/v1/ping") => Self::Public(Ping),
-            ("GET", "/fapi/v1/ticker/bookTicker") => Self::Public(BookTicker),
-            ("GET", "/fapi/v1/time") => Self::Public(Time),
-            ("DELETE", "/fapi/v1/listenKey") => Self::Keyed(Delete),
-            ("POST", "/fapi/v1/listenKey") => Self::Keyed(Create),
-            ("PUT", "/fapi/v1/listenKey") => Self::Keyed(Extend),
-            ("DELETE", "/fapi/v1/order") => Self::Signed(Signed::Order(Cancel)),
-            ("GET", "/fapi/v1/openOrders") => Self::Signed(Signed::Account(OpenOrders)),
-            ("GET", "/fapi/v1/order") => Self::Signed(Signed::Order(Query)),
-            ("GET", "/fapi/v1/userTrades") => Self::Signed(Signed::Account(UserTrades)),
-            ("GET", "/fapi/v2/balance") => Self::Signed(Signed::Account(Balance)),
-            ("GET", "/fapi/v2/positionRisk") => Self::Signed(Signed::Account(PositionRisk)),
-            ("POST", "/fapi/v1/order") => Self::Signed(Signed::PlaceOrder),
+            ("GET", "v1/aggTrades") => AggTrades,
+            ("GET", "v1/depth") => Depth,
+            ("GET", "v1/exchangeInfo") => ExchangeInfo,
+            ("GET", "v1/klines") => Klines,
+            ("GET", "v1/ping") => Ping,
+            ("GET", "v1/premiumIndex") => PremiumIndex,
+            ("GET", "v1/ticker/24hr") => Ticker24h,
+            ("GET", "v1/ticker/bookTicker") => BookTicker,
+            ("GET", "v1/ticker/price" | "v2/ticker/price") => TickerPrice,
+            ("GET", "v1/time") => Time,
             _ => return None,
         })
+    }
+
+    fn keyed(method: &Method, path: &str) -> Option<Self> {
+        use listen_key::Endpoint::{Create, Delete, Extend};
+        Some(Self::Keyed(match (method.as_str(), path) {
+            ("DELETE", "v1/listenKey") => Delete,
+            ("POST", "v1/listenKey") => Create,
+            ("PUT", "v1/listenKey") => Extend,
+            _ => return None,
+        }))
+    }
+
+    fn signed(method: &Method, path: &str) -> Option<Signed> {
+        use account::Endpoint::{AccountV2, AccountV3, Balance, PositionRiskV2, PositionRiskV3};
+        use lists::Endpoint::{AllOrders, Income, OpenOrders, UserTrades};
+        use order::Endpoint::{Amend, Cancel, CancelAll, Query, QueryOpen, Test};
+        use settings::Endpoint::*;
+        Some(match (method.as_str(), path) {
+            ("DELETE", "v1/allOpenOrders") => Signed::Order(CancelAll),
+            ("DELETE", "v1/batchOrders") => Signed::CancelBatch,
+            ("DELETE", "v1/order") => Signed::Order(Cancel),
+            ("GET", "v1/allOrders") => Signed::List(AllOrders),
+            ("GET", "v1/commissionRate") => Signed::Settings(CommissionRate),
+            ("GET", "v1/income") => Signed::List(Income),
+            ("GET", "v1/leverageBracket") => Signed::Settings(LeverageBracket),
+            ("GET", "v1/multiAssetsMargin") => Signed::Settings(AssetsMode),
+            ("GET", "v1/openOrder") => Signed::Order(QueryOpen),
+            ("GET", "v1/openOrders") => Signed::List(OpenOrders),
+            ("GET", "v1/order") => Signed::Order(Query),
+            ("GET", "v1/positionSide/dual") => Signed::Settings(PositionMode),
+            ("GET", "v1/userTrades") => Signed::List(UserTrades),
+            ("GET", "v2/account") => Signed::Account(AccountV2),
+            ("GET", "v2/balance" | "v3/balance") => Signed::Account(Balance),
+            ("GET", "v2/positionRisk") => Signed::Account(PositionRiskV2),
+            ("GET", "v3/account") => Signed::Account(AccountV3),
+            ("GET", "v3/positionRisk") => Signed::Account(PositionRiskV3),
+            ("POST", "v1/batchOrders") => Signed::PlaceBatch,
+            ("POST", "v1/countdownCancelAll") => Signed::Settings(Countdown),
+            ("POST", "v1/leverage") => Signed::Settings(SetLeverage),
+            ("POST", "v1/marginType") => Signed::Settings(SetMarginType),
+            ("POST", "v1/multiAssetsMargin") => Signed::Settings(SetAssetsMode),
+            ("POST", "v1/order") => Signed::PlaceOrder,
+            ("POST", "v1/order/test") => Signed::Order(Test),
+            ("POST", "v1/positionSide/dual") => Signed::Settings(SetPositionMode),
+            ("PUT", "v1/order") => Signed::Order(Amend),
+            _ => return None,
+        })
+    }
+
+    /// What the request is about, as faults tell requests apart.
+    fn subject(self, params: &Params<'_>) -> Subject {
+        match self {
+            Self::Public(_) => Subject::Market,
+            Self::Keyed(_) => Subject::Keys,
+            Self::Signed(signed) => match signed {
+                Signed::Account(endpoint) => endpoint.subject(),
+                Signed::CancelBatch => Subject::Orders { reduces: true },
+                Signed::List(_) => Subject::Queries,
+                Signed::Order(endpoint) => endpoint.subject(),
+                Signed::PlaceBatch => Subject::Orders { reduces: false },
+                Signed::PlaceOrder => Subject::Orders { reduces: only_reduces(params) },
+                Signed::Settings(endpoint) => endpoint.subject(),
+            },
+        }
     }
 
     /// Request weight per address ("IP limits" of each endpoint's page).
     fn weight(self, params: &Params<'_>) -> u32 {
         match self {
-            Self::Public(market::Endpoint::AggTrades) => 20,
-            Self::Public(market::Endpoint::BookTicker) => 2,
-            Self::Signed(Signed::Account(account::Endpoint::OpenOrders))
-                if params.text("symbol").is_none() =>
-            {
-                40
-            }
-            Self::Signed(Signed::Account(account::Endpoint::OpenOrders)) => 1,
-            Self::Signed(Signed::Account(_)) => 5,
-            Self::Signed(Signed::PlaceOrder) => 0,
-            Self::Public(_) | Self::Keyed(_) | Self::Signed(Signed::Order(_)) => 1,
+            Self::Public(endpoint) => endpoint.weight(params),
+            Self::Keyed(_) => 1,
+            Self::Signed(signed) => match signed {
+                Signed::Account(_) | Signed::PlaceBatch => 5,
+                Signed::CancelBatch => 1,
+                Signed::List(endpoint) => endpoint.weight(params),
+                Signed::Order(endpoint) => endpoint.weight(),
+                Signed::PlaceOrder => 0,
+                Signed::Settings(endpoint) => endpoint.weight(),
+            },
         }
     }
 }
@@ -83,66 +167,139 @@ impl Endpoint {
 /// A successful answer.
 struct Reply {
     body: String,
-    weight: u32,
     orders: Option<OrderCounts>,
 }
 
+/// A request that has been read.
+struct Asked {
+    endpoint: Endpoint,
+    head: Parts,
+    body: String,
+    peer: IpAddr,
+    now: WallTime,
+}
+
+/// There is no answer: the connection is to be cut.
+#[derive(Debug, thiserror::Error)]
+#[error("the connection is cut instead of an answer")]
+pub(crate) struct NoAnswer;
+
 /// Answers any request; one for a stream becomes a WebSocket.
+///
+/// # Errors
+/// A fault has eaten the answer.
 pub(crate) async fn respond(
     venue: &Arc<Venue>,
     peer: IpAddr,
     request: Request<Incoming>,
-) -> Response<Full<Bytes>> {
-    let answer = match stream::Target::of(request.uri()) {
-        Some(target) => stream::upgrade(venue, target, request),
-        None => answer(venue, peer, request).await.map(success),
-    };
-    answer.unwrap_or_else(|error| failure(&error))
+) -> Result<Response<Full<Bytes>>, NoAnswer> {
+    match stream::Target::of(request.uri()) {
+        Some(target) => {
+            let upgrade = stream::upgrade(venue, target, request);
+            Ok(upgrade.unwrap_or_else(|error| failure(&error)))
+        }
+        None => answer(venue, peer, request).await,
+    }
 }
 
-async fn answer(venue: &Venue, peer: IpAddr, request: Request<Incoming>) -> Result<Reply, ApiError> {
+async fn answer(
+    venue: &Venue,
+    peer: IpAddr,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, NoAnswer> {
     let (head, body) = request.into_parts();
-    let endpoint = Endpoint::find(&head.method, head.uri.path())
-        .ok_or_else(|| ApiError::Path { path: head.uri.path().into(), method: head.method.to_string() })?;
-    let body = read(body).await?;
-    let query = head.uri.query().unwrap_or_default();
-    let params = Params::parse(query, &body);
-    let now = venue.env.clock.now();
-    let weight = {
-        let mut limits = venue.exchange.limits.lock().expect("no holder of this lock panics");
-        limits.request(now.as_millis(), peer, endpoint.weight(&params))?
+    let Some(endpoint) = Endpoint::find(&head.method, head.uri.path()) else {
+        let error = ApiError::Path { path: head.uri.path().into(), method: head.method.to_string() };
+        return Ok(failure(&error));
     };
-    let mut orders = None;
-    let body = match endpoint {
-        Endpoint::Public(endpoint) => market::answer(venue, now, endpoint, &params)?,
-        Endpoint::Keyed(endpoint) => {
-            let (account, _) = customer(venue, &head.headers)?;
-            listen_key::answer(venue, account, endpoint)?
+    let body = match read(body).await {
+        Ok(body) => body,
+        Err(error) => return Ok(failure(&error)),
+    };
+    let asked = Asked { endpoint, head, body, peer, now: venue.env.clock.now() };
+    let params = Params::parse(asked.query(), &asked.body);
+    let counted = venue.limits().request(asked.now.as_millis(), peer, endpoint.weight(&params));
+    if let Err(error) = counted {
+        return Ok(asked.finish(venue, Err(error)));
+    }
+    let outcome = match gate::pass(venue, endpoint.subject(&params)) {
+        Passage::Open => asked.serve(venue, &params).await,
+        Passage::Refused(error) => Err(error),
+        Passage::Unanswered { executed, ending } => {
+            if executed {
+                // Whatever came of it, nobody will know.
+                let _ = asked.serve(venue, &params).await;
+            }
+            ending.reach().await?
         }
-        Endpoint::Signed(endpoint) => {
-            let (account, signer) = customer(venue, &head.headers)?;
-            let stamp = params.required_parsed("timestamp")?;
-            signer.verify(query, &body)?;
-            check_time(now.as_millis(), stamp, params.parsed("recvWindow")?)?;
-            match endpoint {
-                Signed::Account(endpoint) => account::answer(venue, account, endpoint, &params)?,
-                Signed::Order(endpoint) => order::answer(venue, now, account, endpoint, &params)?,
-                Signed::PlaceOrder => {
-                    let (body, counts) = order::place(venue, account, &params).await?;
-                    orders = Some(counts);
-                    body
+    };
+    Ok(asked.finish(venue, outcome))
+}
+
+impl Asked {
+    fn query(&self) -> &str {
+        self.head.uri.query().unwrap_or_default()
+    }
+
+    async fn serve(&self, venue: &Venue, params: &Params<'_>) -> Result<Reply, ApiError> {
+        let Self { head, body, now, .. } = self;
+        let mut orders = None;
+        let body = match self.endpoint {
+            Endpoint::Public(endpoint) => market::answer(venue, *now, endpoint, params)?,
+            Endpoint::Keyed(endpoint) => {
+                let (account, _) = customer(venue, &head.headers)?;
+                listen_key::answer(venue, account, endpoint)?
+            }
+            Endpoint::Signed(endpoint) => {
+                let (account, signer) = customer(venue, &head.headers)?;
+                let stamp = params.required_parsed("timestamp")?;
+                signer.verify(self.query(), body)?;
+                check_time(now.as_millis(), stamp, params.parsed("recvWindow")?)?;
+                match endpoint {
+                    Signed::Account(endpoint) => account::answer(venue, account, endpoint, params)?,
+                    Signed::CancelBatch => batch::cancel(venue, *now, account, params)?,
+                    Signed::List(endpoint) => lists::answer(venue, account, endpoint, params)?,
+                    Signed::Order(endpoint) => order::answer(venue, *now, account, endpoint, params)?,
+                    Signed::PlaceBatch => {
+                        let (body, counts) = batch::place(venue, account, params).await?;
+                        orders = counts;
+                        body
+                    }
+                    Signed::Settings(endpoint) => settings::answer(venue, *now, account, endpoint, params)?,
+                    Signed::PlaceOrder => {
+                        let (body, counts) = order::place(venue, account, params).await?;
+                        orders = Some(counts);
+                        body
+                    }
                 }
             }
-        }
-    };
-    Ok(Reply { body, weight, orders })
+        };
+        Ok(Reply { body, orders })
+    }
+
+    /// The answer; whatever it is, it tells the weight used so far ("General Info", section IP Limits).
+    fn finish(&self, venue: &Venue, outcome: Result<Reply, ApiError>) -> Response<Full<Bytes>> {
+        let mut response = outcome.map_or_else(|error| failure(&error), success);
+        let used = venue.limits().used(self.now.as_millis(), self.peer);
+        response.headers_mut().insert("x-mbx-used-weight-1m", HeaderValue::from(used));
+        response
+    }
+}
+
+/// Whether an order can only shrink a position.
+fn only_reduces(params: &Params<'_>) -> bool {
+    let says = |name| params.text(name).is_some_and(|word| word.eq_ignore_ascii_case("true"));
+    says("reduceOnly") || says("closePosition")
 }
 
 async fn read(body: Incoming) -> Result<String, ApiError> {
     if body.is_end_stream() {
         return Ok(String::new());
     }
-    let collected = Limited::new(body, MAX_BODY).collect().await.map_err(|error| {
+    let Ok(collected) = timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY).collect()).await else {
+        return Err(ApiError::Unreadable("the body did not arrive in time".into()));
+    };
+    let collected = collected.map_err(|error| {
         if error.is::<LengthLimitError>() {
             ApiError::BodyTooLarge
         } else {
@@ -155,14 +312,17 @@ async fn read(body: Incoming) -> Result<String, ApiError> {
 
 fn customer<'a>(venue: &'a Venue, headers: &HeaderMap) -> Result<(usize, &'a crate::Signer), ApiError> {
     let key = headers.get("x-mbx-apikey").ok_or(ApiError::ApiKeyFormat)?;
+    let expired = |fault: &mut Fault| matches!(fault, Fault::TokenExpiry).then_some(());
+    if venue.exchange.faults().strike(expired).is_some() {
+        return Err(ApiError::ApiKey);
+    }
     venue.exchange.customer(key.as_bytes()).ok_or(ApiError::ApiKey)
 }
 
 fn success(reply: Reply) -> Response<Full<Bytes>> {
     let mut response = json(StatusCode::OK, reply.body);
-    let headers = response.headers_mut();
-    headers.insert("x-mbx-used-weight-1m", HeaderValue::from(reply.weight));
     if let Some(counts) = reply.orders {
+        let headers = response.headers_mut();
         headers.insert("x-mbx-order-count-10s", HeaderValue::from(counts.ten_seconds));
         headers.insert("x-mbx-order-count-1m", HeaderValue::from(counts.minute));
     }

@@ -1,16 +1,29 @@
 //! One run of the broker process: it listens, plays the markets, and ends with its connections and subscriptions.
 
-use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    io,
+    net::SocketAddr,
+    sync::{Arc, MutexGuard},
+    time::Duration,
+};
 
 use env::{BoxListener, BoxStream, Env};
-use hyper::{server::conn::http1, service::service_fn};
+use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::sync::Notify;
+use tokio::{
+    io::AsyncWriteExt,
+    sync::{Notify, OwnedSemaphorePermit, Semaphore},
+    time::{Instant, sleep_until, timeout},
+};
 
 use crate::{
     exchange::{Exchange, State, Update},
+    fault::{Fault, Subject},
+    limits::Limits,
+    replica::{Replica, View},
     rest,
-    stream::{self, Hub},
+    stream::{self, Courier, Hub},
 };
 
 /// A client that takes longer to send a request's head is cut off; so is one that sends nothing at all for so long.
@@ -19,6 +32,13 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
 const MAX_HEAD: usize = 64 * 1024;
 /// The pause after a failed accept, which is usually a shortage that passes.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How long a client that is one too many may take to read that it is.
+const FAREWELL: Duration = Duration::from_secs(1);
+/// What it reads: HTTP 503 with the text that means that nothing was done.
+const TOO_MANY: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json;charset=utf-8\r\n\
+    connection: close\r\ncontent-length: 39\r\n\r\n{\"code\":0,\"msg\":\"Service Unavailable.\"}";
 
 /// Serves `exchange` on its port until the process ends.
 ///
@@ -35,22 +55,84 @@ pub struct Server {
 }
 
 /// What all tasks of one run share.
+///
+/// Locks are taken in this order: the exchange's state, its replica, the board of faults.
 pub(crate) struct Venue {
     pub env: Env,
     pub exchange: Arc<Exchange>,
     pub hub: Hub,
+    pub courier: Courier,
     /// Signalled when a listen key was created.
     pub key_created: Notify,
+    /// Signalled when a countdown was started or stopped.
+    pub countdown_set: Notify,
+    /// Signalled when a connection has begun to listen, or a listen key was created: something that a fault may wait for.
+    pub stirred: Notify,
 }
 
 impl Venue {
+    pub fn new(env: Env, exchange: Arc<Exchange>) -> Self {
+        Self {
+            env,
+            exchange,
+            hub: Hub::default(),
+            courier: Courier::default(),
+            key_created: Notify::new(),
+            countdown_set: Notify::new(),
+            stirred: Notify::new(),
+        }
+    }
+
+    pub fn limits(&self) -> MutexGuard<'_, Limits> {
+        self.exchange.limits.lock().expect("no holder of this lock panics")
+    }
+
     /// Tells the owners; holding the state keeps the order of events that of the changes.
     pub fn tell(&self, state: &State, updates: &[Update]) {
+        if updates.is_empty() {
+            return;
+        }
+        let mut replica = self.exchange.replica();
+        let now = Instant::now();
+        updates.iter().for_each(|update| replica.note(now, state, update));
+        drop(replica);
         for update in updates {
             if let Some(key) = state.keys.active(update.account) {
-                self.hub.publish(key, || stream::render_update(update));
+                self.courier.send(self, key, update);
             }
         }
+    }
+
+    /// Lets a query look at the exchange as the replica knows it.
+    pub fn view<T>(
+        &self,
+        state: &State,
+        account: usize,
+        subject: Subject,
+        look: impl FnOnce(&View<'_>) -> T,
+    ) -> T {
+        let replica = self.exchange.replica();
+        let now = Instant::now();
+        let lag = self.lag(&replica, now, account, subject);
+        if lag.is_zero() { look(&View::present(state)) } else { look(&View::past(state, &replica, now, lag)) }
+    }
+
+    /// How far the replica is behind for this query. A fault bites only when that changes what the query sees.
+    fn lag(&self, replica: &Replica, now: Instant, account: usize, subject: Subject) -> Duration {
+        let differs = |lag: Duration| match subject {
+            Subject::Queries => replica.orders_differ(now, lag),
+            _ => replica.account_differs(now, lag, account),
+        };
+        let struck = self.exchange.faults().strike(|fault| {
+            let lag = match (fault, subject) {
+                (Fault::QueryLag(lag), _)
+                | (Fault::StaleBalance(lag), Subject::Balances | Subject::Account)
+                | (Fault::StalePositions(lag), Subject::Positions | Subject::Account) => *lag,
+                _ => return None,
+            };
+            differs(lag).then_some(lag)
+        });
+        struck.unwrap_or_default().max(self.exchange.query_lag)
     }
 }
 
@@ -61,8 +143,7 @@ impl Server {
     /// When it cannot be bound.
     pub async fn bind(env: Env, exchange: Arc<Exchange>) -> io::Result<Self> {
         let listener = env.net.listen(exchange.port).await?;
-        let venue = Venue { env, exchange, hub: Hub::default(), key_created: Notify::new() };
-        Ok(Self { venue: Arc::new(venue), listener })
+        Ok(Self { venue: Arc::new(Venue::new(env, exchange)), listener })
     }
 
     /// The bound address.
@@ -83,21 +164,69 @@ impl Server {
             .map(|market| env.spawn("broker.market", stream::play(venue.clone(), market)).abort_on_drop())
             .collect();
         let _keys = env.spawn("broker.listen_keys", stream::expire_keys(venue.clone())).abort_on_drop();
+        let _countdowns = env.spawn("broker.countdowns", run_countdowns(venue.clone())).abort_on_drop();
+        let _courier = env.spawn("broker.courier", stream::deliver(venue.clone())).abort_on_drop();
+        let _acts = env.spawn("broker.acts", stream::act(venue.clone())).abort_on_drop();
+        let room = Arc::new(Semaphore::new(venue.exchange.max_connections));
         loop {
             match self.listener.accept().await {
-                Ok((stream, peer)) => {
-                    env.spawn("broker.connection", connection(venue.clone(), stream, peer));
-                }
+                Ok((stream, peer)) => match room.clone().try_acquire_owned() {
+                    Ok(place) => {
+                        env.spawn("broker.connection", connection(venue.clone(), stream, peer, place));
+                    }
+                    Err(_) => turn_away(stream).await,
+                },
                 Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
             }
         }
     }
 }
 
-async fn connection(venue: Arc<Venue>, stream: BoxStream, peer: SocketAddr) {
-    let service = service_fn(move |request| {
+/// Cancels the orders of those whose countdown runs out.
+async fn run_countdowns(venue: Arc<Venue>) {
+    loop {
+        let next = venue.exchange.lock().countdowns.next();
+        tokio::select! { biased;
+            () = venue.countdown_set.notified() => continue,
+            () = async { match next {
+                Some(end) => sleep_until(end).await,
+                None => std::future::pending().await,
+            } } => {}
+        }
+        let now = venue.env.clock.now();
+        let mut state = venue.exchange.lock();
+        while let Some((account, market)) = state.countdowns.pop_over(Instant::now()) {
+            let updates = state.cancel_all(now, account, market);
+            env::fact!(
+                "broker.countdown_over",
+                symbol = %state.markets[market].symbol,
+                canceled = updates.len() as u64
+            );
+            venue.tell(&state, &updates);
+        }
+    }
+}
+
+/// Tells a client that it is one too many. One at a time: as long as that takes, others wait to be accepted.
+async fn turn_away(mut stream: BoxStream) {
+    let farewell = async {
+        stream.write_all(TOO_MANY).await?;
+        stream.shutdown().await
+    };
+    // Whoever does not read it learns it from the closed connection.
+    let _ = timeout(FAREWELL, farewell).await;
+}
+
+/// A client's place among those who are served.
+pub(crate) type Place = Arc<OwnedSemaphorePermit>;
+
+/// Serves a client. A stream keeps the client's place after the upgrade.
+async fn connection(venue: Arc<Venue>, stream: BoxStream, peer: SocketAddr, place: OwnedSemaphorePermit) {
+    let place: Place = Arc::new(place);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(place.clone());
         let venue = venue.clone();
-        async move { Ok::<_, Infallible>(rest::respond(&venue, peer.ip(), request).await) }
+        async move { rest::respond(&venue, peer.ip(), request).await }
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())

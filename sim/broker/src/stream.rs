@@ -1,10 +1,13 @@
 //! WebSocket streams: `/ws/<stream>` sends raw events, `/stream?streams=a/b` wraps each with its stream's name.
 
+mod act;
 mod connection;
 mod control;
+mod courier;
 mod hub;
 mod keepalive;
 mod market;
+mod name;
 mod user;
 
 use std::{borrow::Cow, sync::Arc};
@@ -27,16 +30,20 @@ use tokio_tungstenite::{
     },
 };
 
+pub(crate) use act::act;
+pub(crate) use courier::{Courier, deliver};
 pub(crate) use hub::Hub;
 pub(crate) use market::play;
-pub(crate) use user::{expire_keys, render as render_update};
+pub(crate) use user::expire_keys;
 
-use crate::{error::ApiError, server::Venue};
+use crate::{
+    error::ApiError,
+    server::{Place, Venue},
+};
 
-/// The most streams that one connection may listen to ("Websocket Market Streams").
-const MAX_STREAMS: usize = 200;
-/// The longest name of a stream.
-const MAX_NAME: usize = 128;
+/// The most streams that one connection may listen to ("Websocket Market Streams" of USDⓈ-M futures; other markets of the
+/// venue allow 200).
+const MAX_STREAMS: usize = 1024;
 /// The longest message that a client may send, in bytes.
 const MAX_MESSAGE: usize = 32 * 1024;
 /// Enough for the few small messages that clients send; the library's default is 128 KiB for every connection.
@@ -79,11 +86,15 @@ pub(crate) fn upgrade(
         .get(SEC_WEBSOCKET_KEY)
         .filter(|_| says(UPGRADE, "websocket") && says(SEC_WEBSOCKET_VERSION, "13"));
     let key = key.ok_or(ApiError::Unreadable("a stream needs a WebSocket handshake".into()))?;
-    if target.names.len() > MAX_STREAMS || target.names.iter().any(|name| name.len() > MAX_NAME) {
-        return Err(ApiError::Unreadable("too many streams or too long a name".into()));
+    if target.names.len() > MAX_STREAMS {
+        return Err(ApiError::Unreadable("too many streams".into()));
+    }
+    if let Some(objection) = target.names.iter().find_map(|name| name::objection(name)) {
+        return Err(ApiError::Unreadable(objection.into()));
     }
     let accept = derive_accept_key(key.as_bytes());
     let accept = HeaderValue::from_str(&accept).expect("base64 is printable");
+    let place = request.extensions_mut().remove::<Place>();
     let upgraded = hyper::upgrade::on(&mut request);
     let serving = venue.clone();
     venue.env.spawn("broker.stream", async move {
@@ -96,6 +107,7 @@ pub(crate) fn upgrade(
         let socket =
             WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await;
         connection::run(&serving, socket, target).await;
+        drop(place);
     });
     let mut response = Response::new(Full::default());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;

@@ -1,5 +1,6 @@
 //! Where market trades come from: a recording or a seeded random walk.
 
+mod bend;
 mod csv;
 mod cursor;
 mod walk;
@@ -9,8 +10,10 @@ use std::{sync::Arc, time::Duration};
 use env::WallTime;
 use rust_decimal::Decimal;
 
+pub use bend::{Bend, bend};
 pub use csv::{HEADER, TapeError, parse_csv, to_csv};
 pub(crate) use cursor::Cursor;
+pub(crate) use walk::{hash, mix};
 
 use crate::config::SymbolConfig;
 
@@ -38,8 +41,48 @@ pub struct AggTrade {
 pub enum Tape {
     /// A random walk.
     Synthetic(Synthetic),
-    /// A recording: its prices and intervals, not its dates. A second after its end it starts over; ids go on.
+    /// A recording: its prices and intervals, not its dates. Its first trade happens when the market opens, which is when
+    /// the exchange is first served. A second after its end it starts over; ids go on.
     Trades(Arc<Vec<AggTrade>>),
+    /// As [`Tape::Trades`], played once: after its end the market stands at its last price, and no trade happens any more.
+    Once(Arc<Vec<AggTrade>>),
+}
+
+impl Tape {
+    /// Reads a recording from `text`, one of the venue's dumps of aggregate trades (see [`parse_csv`]); it starts over
+    /// after its end. `name` is the file's name, for errors.
+    ///
+    /// ```
+    /// let text = "1,42000.10,0.003,1,2,1700000000000,true\n2,42000.20,0.010,3,3,1700000000250,False\n";
+    /// let tape = broker::Tape::read("btcusdt.csv", text)?;
+    /// let symbol = broker::SymbolConfig { tape, ..broker::SymbolConfig::default() };
+    /// let config = broker::Config { symbols: vec![symbol], ..broker::Config::default() };
+    /// # assert_eq!(config.symbols[0].tape.trades().len(), 2);
+    /// # Ok::<_, broker::TapeError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`parse_csv`]: file, line, column, what was expected and what was found.
+    pub fn read(name: &str, text: &str) -> Result<Self, TapeError> {
+        Ok(Self::Trades(Arc::new(parse_csv(name, text)?)))
+    }
+
+    /// The same, but without a second time: see [`Tape::Once`]. A random walk has no end and stays one.
+    #[must_use]
+    pub fn once(self) -> Self {
+        match self {
+            Self::Trades(trades) => Self::Once(trades),
+            other => other,
+        }
+    }
+
+    /// The trades of a recording; none of a random walk.
+    pub fn trades(&self) -> &[AggTrade] {
+        match self {
+            Self::Synthetic(_) => &[],
+            Self::Trades(trades) | Self::Once(trades) => trades,
+        }
+    }
 }
 
 /// A random walk on the tick grid, whose every step is a function of the seed, the symbol and the step's number.

@@ -11,14 +11,15 @@ use std::{
 use tokio::sync::oneshot;
 
 use crate::{
-    db::{Db, Key},
+    db::{Db, Key, WallMs},
     resp::{Protocol, Reply},
 };
 
 /// A command that found nothing to answer and can be tried again.
 pub(crate) trait Pending: Send {
-    /// Writes the answer and returns `true`, or writes nothing and returns `false`.
-    fn attempt(&self, db: &mut Db, reply: &mut Reply<'_>) -> bool;
+    /// Looks at `key`, with which something has happened: writes the answer and returns `true`, or writes nothing and
+    /// returns `false`.
+    fn attempt(&self, key: &Key, db: &mut Db, now: WallMs, reply: &mut Reply<'_>) -> bool;
 }
 
 /// What a command that must wait leaves to its connection.
@@ -48,7 +49,6 @@ pub(crate) struct Waiters {
     issued: u64,
     waiters: BTreeMap<Ticket, Waiter>,
     by_key: BTreeMap<Key, BTreeSet<Ticket>>,
-    ready: Vec<Key>,
 }
 
 impl Waiters {
@@ -79,31 +79,30 @@ impl Waiters {
         self.take(ticket);
     }
 
-    /// Notes that `key` has something new; [`Waiters::serve`] follows when the command is done.
-    pub(crate) fn signal(&mut self, key: &[u8]) {
-        if let Some((key, _)) = self.by_key.get_key_value(key)
-            && !self.ready.contains(key)
-        {
-            self.ready.push(key.clone());
+    /// Answers whoever can be answered now that keys were signalled, the longest waiting first.
+    pub(crate) fn serve(&mut self, db: &mut Db, now: WallMs) {
+        let ready = db.take_ready();
+        for (nth, key) in ready.iter().enumerate() {
+            if !self.by_key.contains_key(key) || ready[..nth].contains(key) {
+                continue;
+            }
+            let queue: Vec<Ticket> = self.by_key.get(key).into_iter().flatten().copied().collect();
+            for ticket in queue {
+                self.serve_one(ticket, key, db, now);
+            }
         }
     }
 
-    /// Answers whoever can be answered now, the longest waiting first.
-    pub(crate) fn serve(&mut self, db: &mut Db) {
-        for key in std::mem::take(&mut self.ready) {
-            let queue: Vec<Ticket> = self.by_key.get(&key).into_iter().flatten().copied().collect();
-            for ticket in queue {
-                let Some(waiter) = self.waiters.get(&ticket) else {
-                    continue;
-                };
-                let mut answer = Vec::new();
-                if waiter.pending.attempt(db, &mut Reply::new(&mut answer, waiter.protocol))
-                    && let Some(waiter) = self.take(ticket)
-                {
-                    // A client that has gone meanwhile needs no answer.
-                    let _ = waiter.answer.send(answer);
-                }
-            }
+    fn serve_one(&mut self, ticket: Ticket, key: &Key, db: &mut Db, now: WallMs) {
+        let Some(waiter) = self.waiters.get(&ticket) else {
+            return;
+        };
+        let mut answer = Vec::new();
+        let answered = waiter.pending.attempt(key, db, now, &mut Reply::new(&mut answer, waiter.protocol));
+        db.effects.commit();
+        if answered && let Some(waiter) = self.take(ticket) {
+            // A client that has gone meanwhile needs no answer.
+            let _ = waiter.answer.send(answer);
         }
     }
 
@@ -124,13 +123,13 @@ impl Waiters {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::db::Ttl;
+    use crate::db::{Ttl, Value};
 
-    /// Takes the string away from whoever comes later.
+    /// Takes the stream away from whoever comes later.
     struct Pop(Key);
 
     impl Pending for Pop {
-        fn attempt(&self, db: &mut Db, reply: &mut Reply<'_>) -> bool {
+        fn attempt(&self, _: &Key, db: &mut Db, _: WallMs, reply: &mut Reply<'_>) -> bool {
             let found = db.remove(&self.0);
             if found {
                 reply.ok();
@@ -146,9 +145,8 @@ mod tests {
     }
 
     fn feed(waiters: &mut Waiters, db: &mut Db, key: &[u8]) {
-        db.set_string(key, b"", Ttl::Forever);
-        waiters.signal(key);
-        waiters.serve(db);
+        db.set(key, Value::Stream(Box::default()), Ttl::Forever);
+        waiters.serve(db, 0);
     }
 
     #[test]
@@ -174,12 +172,5 @@ mod tests {
         feed(&mut waiters, &mut db, b"a");
         assert!(stays.try_recv().is_ok());
         assert!(waiters.waiters.is_empty() && waiters.by_key.is_empty());
-    }
-
-    #[test]
-    fn a_key_that_nobody_waits_for_is_not_noted() {
-        let mut waiters = Waiters::default();
-        waiters.signal(b"a");
-        assert!(waiters.ready.is_empty());
     }
 }

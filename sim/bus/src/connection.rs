@@ -12,7 +12,7 @@ use tokio::{
 
 use crate::{
     blocking::{Blocked, Ticket},
-    command::{self, Call},
+    command::{self, Call, Origin, Transaction},
     resp::{Protocol, ProtocolError, Reply, RequestReader},
     server::Shared,
 };
@@ -35,6 +35,8 @@ pub(crate) struct Session {
     pub(crate) name: Vec<u8>,
     /// What HELLO chose.
     pub(crate) protocol: Protocol,
+    /// The commands between MULTI and EXEC.
+    pub(crate) transaction: Option<Transaction>,
     /// The connection ends when what is written is out.
     pub(crate) closing: bool,
 }
@@ -143,8 +145,9 @@ impl Connection {
             };
             consumed += args.wire_len();
             let reply = Reply::new(&mut self.output, self.session.protocol);
-            let mut call =
-                Call { args, now, shared, state, session: &mut self.session, reply, blocked: None };
+            let session = &mut self.session;
+            let origin = Origin::Client;
+            let mut call = Call { args, now, shared, state, session, reply, origin, blocked: None };
             command::execute(&mut call);
             let blocked = call.blocked.take();
             if let Some(Blocked { keys, pending, timeout }) = blocked {
@@ -218,7 +221,9 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.shared.state().statistics.connected -= 1;
+        let state = &mut *self.shared.state();
+        state.statistics.connected -= 1;
+        state.db.watches.forget(self.session.id);
     }
 }
 

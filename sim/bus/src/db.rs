@@ -2,26 +2,32 @@
 //!
 //! Expiry follows the wall clock, as in Redis: a clock that jumps ahead expires keys early. What is overdue is removed
 //! before every command, so no command ever meets an expired key, and by a timer task when no command comes.
+//!
+//! Whatever changes a key goes through [`Db::changed`], and so reaches the transactions that watch it. Deliberately
+//! absent: databases other than the first, as in a Redis with `databases 1`.
 
 use std::{
+    cell::Cell,
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
-use crate::{error::CommandError, stream::Stream};
+use crate::{effects::Effects, error::CommandError, hash::Hash, stream::Stream, watch::Watches};
 
-/// A key. Shared between the index by name and the index by deadline.
+/// A key. Shared between the indexes by name, by age and by deadline.
 pub(crate) type Key = Arc<[u8]>;
 
 /// A moment of the wall clock: milliseconds since 1970.
 pub(crate) type WallMs = i64;
 
 /// What a key holds.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Value {
     /// A string of bytes; a number is its decimal text.
     String(Vec<u8>),
-    /// A stream. Boxed: it is several times as large as a string's head.
+    /// Fields with a value each. Boxed, as streams are: they are several times as large as a string's head.
+    Hash(Box<Hash>),
+    /// A stream.
     Stream(Box<Stream>),
 }
 
@@ -30,6 +36,7 @@ impl Value {
     pub(crate) fn type_name(&self) -> &'static str {
         match self {
             Self::String(_) => "string",
+            Self::Hash(_) => "hash",
             Self::Stream(_) => "stream",
         }
     }
@@ -50,15 +57,42 @@ pub(crate) enum Ttl {
 struct Entry {
     value: Value,
     deadline: Option<WallMs>,
+    /// How many keys had been created when this one was.
+    serial: u64,
+    /// When a command last looked at the value.
+    accessed: Cell<WallMs>,
 }
 
-/// All keys.
+/// All keys, and what must be told of their changes.
 #[derive(Debug, Default)]
 pub(crate) struct Db {
     entries: BTreeMap<Key, Entry>,
     deadlines: BTreeSet<(WallMs, Key)>,
+    /// The keys in the order of their creation, for SCAN.
+    by_serial: BTreeMap<u64, Key>,
+    created: u64,
     /// What the timer task sleeps for.
     timer: Option<WallMs>,
+    /// When the current command began.
+    now: WallMs,
+    changes: u64,
+    /// Streams that clients may wait for and that have grown, lost a group or gone.
+    ready: Vec<Key>,
+    /// Transactions that depend on keys.
+    pub(crate) watches: Watches,
+    /// What commands did, for who records it.
+    pub(crate) effects: Effects,
+}
+
+/// A key's value as one of its types.
+macro_rules! typed {
+    ($entry:expr, $variant:ident) => {
+        match $entry {
+            None => Ok(None),
+            Some(Value::$variant(value)) => Ok(Some(value)),
+            Some(_) => Err(CommandError::WrongType),
+        }
+    };
 }
 
 impl Db {
@@ -72,67 +106,127 @@ impl Db {
         self.deadlines.len()
     }
 
-    /// Removes everything.
-    pub(crate) fn clear(&mut self) {
-        self.entries.clear();
-        self.deadlines.clear();
+    /// How many changes were ever made; a command that raises it has written.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes
     }
 
-    /// A key's value.
+    /// Notes that the value of `key` changed. Who changes a value in place says so; the other methods do it themselves.
+    pub(crate) fn changed(&mut self, key: &[u8]) {
+        self.changes += 1;
+        self.watches.touch(key);
+    }
+
+    /// Notes a change that concerns no transaction: Redis does not count what happens to consumer groups as a change of
+    /// the stream (`signalModifiedKey` is not called).
+    pub(crate) fn changed_unseen(&mut self) {
+        self.changes += 1;
+    }
+
+    /// Notes that who waits for the stream at `key` must be looked at.
+    pub(crate) fn signal(&mut self, key: &[u8]) {
+        if let Some((key, _)) = self.entries.get_key_value(key) {
+            self.ready.push(key.clone());
+        }
+    }
+
+    /// The keys signalled since the last call.
+    pub(crate) fn take_ready(&mut self) -> Vec<Key> {
+        std::mem::take(&mut self.ready)
+    }
+
+    /// Removes everything.
+    pub(crate) fn clear(&mut self) {
+        self.changes += self.entries.len() as u64;
+        self.by_serial.clear();
+        self.deadlines.clear();
+        for (key, entry) in std::mem::take(&mut self.entries) {
+            self.watches.touch(&key);
+            if let Value::Stream(_) = entry.value {
+                self.ready.push(key);
+            }
+        }
+    }
+
+    /// A key's value. The key counts as used.
     pub(crate) fn get(&self, key: &[u8]) -> Option<&Value> {
+        let entry = self.entries.get(key)?;
+        entry.accessed.set(self.now);
+        Some(&entry.value)
+    }
+
+    /// A key's value, for commands that only ask about it.
+    pub(crate) fn peek(&self, key: &[u8]) -> Option<&Value> {
         self.entries.get(key).map(|entry| &entry.value)
+    }
+
+    /// For how many milliseconds no command has looked at a key's value.
+    pub(crate) fn idle(&self, key: &[u8]) -> Option<WallMs> {
+        self.entries.get(key).map(|entry| self.now.saturating_sub(entry.accessed.get()).max(0))
+    }
+
+    fn get_mut(&mut self, key: &[u8]) -> Option<&mut Value> {
+        let entry = self.entries.get_mut(key)?;
+        entry.accessed.set(self.now);
+        Some(&mut entry.value)
     }
 
     /// A key's string.
     pub(crate) fn string(&self, key: &[u8]) -> Result<Option<&[u8]>, CommandError> {
-        match self.get(key) {
-            None => Ok(None),
-            Some(Value::String(bytes)) => Ok(Some(bytes)),
-            Some(_) => Err(CommandError::WrongType),
-        }
+        typed!(self.get(key), String).map(|string| string.map(Vec::as_slice))
     }
 
-    /// A key's string, to change it in place; its deadline stays.
+    /// A key's string, to change it in place, which [`Db::changed`] must hear of; its deadline stays.
     pub(crate) fn string_mut(&mut self, key: &[u8]) -> Result<Option<&mut Vec<u8>>, CommandError> {
-        match self.entries.get_mut(key).map(|entry| &mut entry.value) {
-            None => Ok(None),
-            Some(Value::String(bytes)) => Ok(Some(bytes)),
-            Some(_) => Err(CommandError::WrongType),
-        }
+        typed!(self.get_mut(key), String)
+    }
+
+    /// A key's hash.
+    pub(crate) fn hash(&self, key: &[u8]) -> Result<Option<&Hash>, CommandError> {
+        typed!(self.get(key), Hash).map(|hash| hash.map(|hash| &**hash))
+    }
+
+    /// A key's hash, to change it in place, which [`Db::changed`] must hear of.
+    pub(crate) fn hash_mut(&mut self, key: &[u8]) -> Result<Option<&mut Hash>, CommandError> {
+        typed!(self.get_mut(key), Hash).map(|hash| hash.map(|hash| &mut **hash))
     }
 
     /// A key's stream.
     pub(crate) fn stream(&self, key: &[u8]) -> Result<Option<&Stream>, CommandError> {
-        match self.get(key) {
-            None => Ok(None),
-            Some(Value::Stream(stream)) => Ok(Some(stream)),
-            Some(_) => Err(CommandError::WrongType),
-        }
+        typed!(self.get(key), Stream).map(|stream| stream.map(|stream| &**stream))
     }
 
-    /// A key's stream, to change it in place.
+    /// A key's stream, to change it in place, which [`Db::changed`] must hear of.
     pub(crate) fn stream_mut(&mut self, key: &[u8]) -> Result<Option<&mut Stream>, CommandError> {
-        match self.entries.get_mut(key).map(|entry| &mut entry.value) {
-            None => Ok(None),
-            Some(Value::Stream(stream)) => Ok(Some(stream)),
-            Some(_) => Err(CommandError::WrongType),
-        }
+        typed!(self.get_mut(key), Stream).map(|stream| stream.map(|stream| &mut **stream))
+    }
+
+    /// A key's stream to change, and where the effects go.
+    pub(crate) fn stream_and_effects(
+        &mut self,
+        key: &[u8],
+    ) -> Result<Option<(&mut Stream, &mut Effects)>, CommandError> {
+        let value = self.entries.get_mut(key).map(|entry| {
+            entry.accessed.set(self.now);
+            &mut entry.value
+        });
+        let effects = &mut self.effects;
+        typed!(value, Stream).map(|stream| stream.map(|stream| (&mut **stream, effects)))
     }
 
     /// Makes a key hold a string, whatever it held.
     pub(crate) fn set_string(&mut self, key: &[u8], bytes: &[u8], ttl: Ttl) {
-        match self.entries.get_mut(key) {
-            Some(Entry { value: Value::String(old), .. }) => {
-                old.clear();
-                old.extend_from_slice(bytes);
-                match ttl {
-                    Ttl::Keep => {}
-                    Ttl::Forever => drop(self.set_deadline(key, None)),
-                    Ttl::Until(deadline) => drop(self.set_deadline(key, Some(deadline))),
-                }
-            }
-            _ => self.set(key, Value::String(bytes.to_vec()), ttl),
+        let Ok(Some(old)) = self.string_mut(key) else {
+            return self.set(key, Value::String(bytes.to_vec()), ttl);
+        };
+        old.clear();
+        old.extend_from_slice(bytes);
+        match ttl {
+            Ttl::Keep => {}
+            Ttl::Forever => drop(self.move_deadline(key, None)),
+            Ttl::Until(deadline) => drop(self.move_deadline(key, Some(deadline))),
         }
+        self.changed(key);
     }
 
     /// Makes a key hold `value`, whatever it held.
@@ -142,25 +236,56 @@ impl Db {
             Ttl::Keep => self.deadline(key).flatten(),
             Ttl::Until(deadline) => Some(deadline),
         };
-        self.remove(key);
-        let key = Key::from(key);
-        if let Some(deadline) = deadline {
-            self.deadlines.insert((deadline, key.clone()));
+        self.unlink(key);
+        let shared = Key::from(key);
+        if let Value::Stream(_) = value {
+            self.ready.push(shared.clone());
         }
-        self.entries.insert(key, Entry { value, deadline });
+        self.created += 1;
+        self.by_serial.insert(self.created, shared.clone());
+        if let Some(deadline) = deadline {
+            self.deadlines.insert((deadline, shared.clone()));
+        }
+        let entry = Entry { value, deadline, serial: self.created, accessed: Cell::new(self.now) };
+        self.entries.insert(shared, entry);
+        self.changed(key);
     }
 
     /// Removes a key; `false` when there is none.
     pub(crate) fn remove(&mut self, key: &[u8]) -> bool {
-        match self.entries.remove_entry(key) {
-            None => false,
-            Some((key, entry)) => {
-                if let Some(deadline) = entry.deadline {
-                    self.deadlines.remove(&(deadline, key));
-                }
-                true
-            }
+        self.take(key).is_some()
+    }
+
+    /// Removes a key and returns what it held, with its deadline.
+    pub(crate) fn take(&mut self, key: &[u8]) -> Option<(Value, Option<WallMs>)> {
+        let entry = self.unlink(key)?;
+        self.changed(key);
+        Some((entry.value, entry.deadline))
+    }
+
+    fn unlink(&mut self, key: &[u8]) -> Option<Entry> {
+        let (key, entry) = self.entries.remove_entry(key)?;
+        self.by_serial.remove(&entry.serial);
+        if let Some(deadline) = entry.deadline {
+            self.deadlines.remove(&(deadline, key.clone()));
         }
+        if let Value::Stream(_) = entry.value {
+            self.ready.push(key);
+        }
+        Some(entry)
+    }
+
+    /// Every key, in the order of their bytes.
+    pub(crate) fn keys(&self) -> impl ExactSizeIterator<Item = &Key> {
+        self.entries.keys()
+    }
+
+    /// The keys that were created before the one with this number, the newest first, each with its number.
+    ///
+    /// Who goes on with the last number it got meets every key that is there all the time exactly once, and never one
+    /// that was created after it began.
+    pub(crate) fn created_before(&self, serial: u64) -> impl Iterator<Item = (u64, &Key)> {
+        self.by_serial.range(..serial).rev().map(|(serial, key)| (*serial, key))
     }
 
     /// A key's deadline: `None` without the key, `Some(None)` when it never expires.
@@ -170,6 +295,41 @@ impl Db {
 
     /// Gives a key a deadline or takes it away; returns the old one as [`Db::deadline`] does.
     pub(crate) fn set_deadline(&mut self, key: &[u8], deadline: Option<WallMs>) -> Option<Option<WallMs>> {
+        let old = self.move_deadline(key, deadline)?;
+        if old.is_some() || deadline.is_some() {
+            self.changed(key);
+        }
+        Some(old)
+    }
+
+    /// As [`Db::set_deadline`], with its effect; a deadline that has come removes the key.
+    pub(crate) fn move_and_record_deadline(&mut self, key: &[u8], deadline: Option<WallMs>) -> bool {
+        let Some(old) = self.deadline(key) else {
+            return false;
+        };
+        match deadline {
+            None if old.is_none() => return false,
+            None => self.effects.push(&[b"PERSIST", key]),
+            Some(deadline) if deadline <= self.now => {
+                self.effects.push(&[b"DEL", key]);
+                return self.remove(key);
+            }
+            Some(deadline) => {
+                self.effects.push(&[b"PEXPIREAT", key, deadline.to_string().as_bytes()]);
+            }
+        }
+        self.set_deadline(key, deadline).is_some()
+    }
+
+    /// A key's hash to change, which is made when there is none.
+    pub(crate) fn hash_or_new(&mut self, key: &[u8]) -> Result<&mut Hash, CommandError> {
+        if self.hash(key)?.is_none() {
+            self.set(key, Value::Hash(Box::default()), Ttl::Forever);
+        }
+        self.hash_mut(key)?.ok_or(CommandError::WrongType)
+    }
+
+    fn move_deadline(&mut self, key: &[u8], deadline: Option<WallMs>) -> Option<Option<WallMs>> {
         let old = self.deadline(key)?;
         if old == deadline {
             return Some(old);
@@ -189,13 +349,15 @@ impl Db {
     }
 
     /// Removes every key whose deadline has passed; a key still lives in the millisecond of its deadline (`keyIsExpired`,
-    /// Redis `db.c`).
+    /// Redis `db.c`). A command that follows runs at `now`.
     pub(crate) fn expire(&mut self, now: WallMs) {
-        while self.deadlines.first().is_some_and(|(deadline, _)| *deadline < now) {
-            if let Some((_, key)) = self.deadlines.pop_first() {
-                self.entries.remove(&key);
-                env::detail!("bus.expired", key = %key.escape_ascii());
-            }
+        self.now = now;
+        while let Some((_, key)) = self.deadlines.first().filter(|(deadline, _)| *deadline < now) {
+            let key = key.clone();
+            self.remove(&key);
+            self.effects.push(&[b"DEL", &key]);
+            self.effects.commit();
+            env::detail!("bus.expired", key = %key.escape_ascii());
         }
     }
 

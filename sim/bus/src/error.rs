@@ -36,6 +36,14 @@ pub(crate) enum CommandError {
         /// The container command in upper case.
         container: String,
     },
+    /// The subcommand does not take these arguments.
+    #[error("ERR unknown subcommand or wrong number of arguments for '{name}'. Try {container} HELP.")]
+    SubcommandSyntax {
+        /// The subcommand as the client wrote it, at most 128 bytes.
+        name: String,
+        /// The container command in upper case.
+        container: &'static str,
+    },
     /// A refusal that only one command utters: the whole text.
     #[error("{0}")]
     Refused(&'static str),

@@ -12,11 +12,17 @@ mod blocking;
 mod command;
 mod connection;
 mod db;
+mod decimal;
+mod effects;
 mod error;
+mod glob;
+mod hash;
 mod resp;
+mod script;
 mod server;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 pub use server::{Config, Server, serve};

@@ -17,6 +17,7 @@ use crate::{
     connection::Connection,
     db::{Db, WallMs},
     resp::Limits,
+    script::Scripts,
 };
 
 /// How long the server waits after the system refused to accept a connection.
@@ -115,6 +116,7 @@ pub(crate) struct Shared {
 pub(crate) struct State {
     pub(crate) db: Db,
     pub(crate) waiters: Waiters,
+    pub(crate) scripts: Scripts,
     pub(crate) statistics: Statistics,
 }
 
@@ -148,8 +150,9 @@ async fn expire_on_time(shared: Arc<Shared>) {
     loop {
         let now = shared.env.clock.now().as_millis();
         let next = {
-            let mut state = shared.state();
+            let state = &mut *shared.state();
             state.db.expire(now);
+            state.waiters.serve(&mut state.db, now);
             state.db.arm_timer()
         };
         match next {

@@ -1,6 +1,6 @@
 //! A stream with its buffers, and how a client is let in.
 
-use std::{io, time::Duration};
+use std::{io, pin::pin, time::Duration};
 
 use bytes::BytesMut;
 use tokio::{
@@ -33,11 +33,27 @@ pub(crate) struct Connection<S> {
     pub(crate) out: BytesMut,
 }
 
-/// The key with which a client would cancel a statement; cancelling is not supported, the key is.
-#[derive(Clone, Copy)]
+/// The key with which a client cancels a statement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Key {
     pub(crate) process: u32,
     pub(crate) secret: u32,
+}
+
+/// What becomes of a connection.
+pub(crate) enum Admission {
+    /// It was made only to cancel the statement of that session.
+    Cancel(Key),
+    /// It is over.
+    None,
+    Session(Key, Settings),
+}
+
+/// What a client opens a connection for.
+enum Wish {
+    Cancel(Key),
+    Leave,
+    Start(Vec<(String, String)>),
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
@@ -46,34 +62,37 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Hears the client's opening. With a key it is let in; with a refusal it is told that and the connection ends.
-    /// None when there will be no session.
     ///
     /// # Errors
     /// Those of the stream; `TimedOut` when the client takes too long.
     pub(crate) async fn let_in(
         &mut self,
-        admission: std::result::Result<Key, Box<SqlError>>,
-    ) -> io::Result<Option<Settings>> {
+        place: std::result::Result<Key, Box<SqlError>>,
+    ) -> io::Result<Admission> {
         let opening = timeout(STARTUP_TIMEOUT, self.opening()).await??;
-        let settings = match opening {
-            Ok(None) => return Ok(None),
-            Ok(Some(params)) => self.greet(params, admission),
+        let admission = match opening {
+            Ok(Wish::Cancel(key)) => return Ok(Admission::Cancel(key)),
+            Ok(Wish::Leave) => return Ok(Admission::None),
+            Ok(Wish::Start(params)) => self.greet(params, place),
             Err(error) => Err(error),
         };
-        let settings =
-            settings.map_err(|error| backend::error(&error.severity(Severity::Fatal), &mut self.out)).ok();
+        let admission = admission.unwrap_or_else(|error| {
+            backend::error(&error.severity(Severity::Fatal), &mut self.out);
+            Admission::None
+        });
         self.write_out().await?;
-        Ok(settings)
+        Ok(admission)
     }
 
-    /// The startup parameters; none when the client left or only wanted to cancel something.
-    async fn opening(&mut self) -> io::Result<Result<Option<Vec<(String, String)>>>> {
+    async fn opening(&mut self) -> io::Result<Result<Wish>> {
         loop {
             let (major, minor, params) = match frontend::opening(&mut self.input) {
                 Err(error) => return Ok(Err(error)),
-                Ok(None) if self.fill().await? == 0 => return Ok(Ok(None)),
+                Ok(None) if self.fill().await? == 0 => return Ok(Ok(Wish::Leave)),
                 Ok(None) => continue,
-                Ok(Some(Opening::Cancel)) => return Ok(Ok(None)),
+                Ok(Some(Opening::Cancel { process, secret })) => {
+                    return Ok(Ok(Wish::Cancel(Key { process, secret })));
+                }
                 Ok(Some(Opening::Encryption)) => {
                     self.out.extend_from_slice(b"N");
                     self.write_out().await?;
@@ -92,7 +111,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 let options: Vec<&str> = options.iter().map(|(name, _)| name.as_str()).collect();
                 backend::negotiate_version(&options, &mut self.out);
             }
-            return Ok(Ok(Some(params)));
+            return Ok(Ok(Wish::Start(params)));
         }
     }
 
@@ -100,9 +119,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn greet(
         &mut self,
         params: Vec<(String, String)>,
-        admission: std::result::Result<Key, Box<SqlError>>,
-    ) -> Result<Settings> {
-        let key = admission?;
+        place: std::result::Result<Key, Box<SqlError>>,
+    ) -> Result<Admission> {
+        let key = place?;
         let mut settings = Settings::default();
         let mut has_user = false;
         for (name, value) in params {
@@ -113,45 +132,47 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 "options" | "replication" => {
                     return Err(SqlError::unsupported(format!("the startup parameter {name}")));
                 }
-                _ => drop(settings.set(&name, Some(value))?),
+                _ => settings.set(&name, Some(value), false)?,
             }
         }
         if !has_user {
             return Err(SqlError::new("28000", "no PostgreSQL user name specified in startup packet"));
         }
         backend::authentication_ok(&mut self.out);
-        for (name, value) in settings.reported() {
-            backend::parameter_status(name, value, &mut self.out);
+        settings.commit();
+        for (name, value) in settings.reports() {
+            backend::parameter_status(name, &value, &mut self.out);
         }
         backend::backend_key(key.process, key.secret, &mut self.out);
         backend::ready(Status::Idle, &mut self.out);
-        Ok(settings)
+        Ok(Admission::Session(key, settings))
+    }
+
+    /// The next message that has come whole already.
+    pub(crate) fn buffered_frame(&mut self) -> Result<Option<Frame>> {
+        frontend::frame(&mut self.input)
     }
 
     /// The next message; none when the client has left.
     ///
     /// # Errors
-    /// Outer: those of the stream. Inner: bytes that are no message, or the engine's crash.
+    /// Outer: those of the stream. Inner: bytes that are no message, or what `dismissed` resolves with.
     pub(crate) async fn next_frame(
         &mut self,
-        crashed: &CancellationToken,
+        dismissed: impl Future<Output = Box<SqlError>>,
     ) -> io::Result<Result<Option<Frame>>> {
+        let mut dismissed = pin!(dismissed);
         loop {
-            match frontend::frame(&mut self.input) {
+            match self.buffered_frame() {
                 Ok(None) => {}
                 complete => return Ok(complete),
             }
             select! {
                 biased;
-                () = crashed.cancelled() => return Ok(Err(crash_of_another())),
+                error = &mut dismissed => return Ok(Err(error)),
                 read = self.fill() => if read? == 0 { return Ok(Ok(None)) },
             }
         }
-    }
-
-    /// Whether the next message has come and is a `Sync`.
-    pub(crate) fn next_is_sync(&self) -> bool {
-        frontend::peek(&self.input) == Some(b'S')
     }
 
     /// Sends what is in [`Connection::out`].

@@ -12,6 +12,7 @@ pub(crate) type Result<T> = std::result::Result<T, Box<SqlError>>;
 pub(crate) mod state {
     pub(crate) const ACTIVE_TRANSACTION: &str = "25001";
     pub(crate) const ADMIN_CRASH: &str = "57P02";
+    pub(crate) const ADMIN_SHUTDOWN: &str = "57P01";
     pub(crate) const AMBIGUOUS_COLUMN: &str = "42702";
     pub(crate) const BAD_BINARY: &str = "22P03";
     pub(crate) const BAD_ENCODING: &str = "22021";
@@ -21,10 +22,12 @@ pub(crate) mod state {
     pub(crate) const CARDINALITY_VIOLATION: &str = "21000";
     pub(crate) const CHECK_VIOLATION: &str = "23514";
     pub(crate) const CONFIGURATION_LIMIT: &str = "53400";
+    pub(crate) const CONNECTION_FAILURE: &str = "08006";
     pub(crate) const DATATYPE_MISMATCH: &str = "42804";
     pub(crate) const DATETIME_OVERFLOW: &str = "22008";
     pub(crate) const BAD_DATETIME: &str = "22007";
     pub(crate) const DISK_FULL: &str = "53100";
+    pub(crate) const DEADLOCK_DETECTED: &str = "40P01";
     pub(crate) const DIVISION_BY_ZERO: &str = "22012";
     pub(crate) const DUPLICATE_ALIAS: &str = "42712";
     pub(crate) const DUPLICATE_COLUMN: &str = "42701";
@@ -42,15 +45,21 @@ pub(crate) mod state {
     pub(crate) const INVALID_OFFSET: &str = "2201X";
     pub(crate) const INVALID_PARAMETER_VALUE: &str = "22023";
     pub(crate) const INVALID_REGEX: &str = "2201B";
+    pub(crate) const INVALID_SAVEPOINT: &str = "3B001";
     pub(crate) const INVALID_STATEMENT_NAME: &str = "26000";
     pub(crate) const INVALID_TABLE_DEFINITION: &str = "42P16";
+    pub(crate) const IDLE_IN_TRANSACTION: &str = "25P03";
+    pub(crate) const INTERNAL_ERROR: &str = "XX000";
     pub(crate) const IO_ERROR: &str = "58030";
+    pub(crate) const LOCK_NOT_AVAILABLE: &str = "55P03";
     pub(crate) const NO_ACTIVE_TRANSACTION: &str = "25P01";
     pub(crate) const NOT_NULL_VIOLATION: &str = "23502";
     pub(crate) const OUT_OF_RANGE: &str = "22003";
     pub(crate) const PROGRAM_LIMIT: &str = "54000";
     pub(crate) const PROTOCOL_VIOLATION: &str = "08P01";
+    pub(crate) const QUERY_CANCELED: &str = "57014";
     pub(crate) const READ_ONLY_TRANSACTION: &str = "25006";
+    pub(crate) const SERIALIZATION_FAILURE: &str = "40001";
     pub(crate) const STATEMENT_TOO_COMPLEX: &str = "54001";
     pub(crate) const STRING_TOO_LONG: &str = "22001";
     pub(crate) const SYNTAX_ERROR: &str = "42601";
@@ -70,6 +79,8 @@ pub(crate) enum Severity {
     Error,
     Fatal,
     Panic,
+    /// The connection is cut without a word: a fault that somebody injects.
+    Cut,
 }
 
 impl Severity {
@@ -77,7 +88,7 @@ impl Severity {
         match self {
             Self::Error => "ERROR",
             Self::Fatal => "FATAL",
-            Self::Panic => "PANIC",
+            Self::Panic | Self::Cut => "PANIC",
         }
     }
 }
@@ -112,6 +123,11 @@ impl SqlError {
     /// The statement uses something that this server does not have.
     pub(crate) fn unsupported(feature: impl fmt::Display) -> Box<Self> {
         Self::new(state::FEATURE_NOT_SUPPORTED, format!("{feature} is not supported"))
+    }
+
+    /// The connection is cut without a word.
+    pub(crate) fn cut() -> Box<Self> {
+        Self::new(state::CONNECTION_FAILURE, "the connection is cut").severity(Severity::Cut)
     }
 
     pub(crate) fn syntax(message: impl Into<String>) -> Box<Self> {

@@ -6,17 +6,20 @@
 //!
 //! Invariants:
 //! - A client hears of a commit only after its record has been written and synced.
+//! - Nobody sees, changes or builds on what is not durable; a row has at most one uncommitted change.
 //! - After a failed sync nothing is written before the log has been read again.
-//! - Memory holds all tables; the log is never shortened.
-//! - The same statements in the same order make the same log, byte for byte.
+//! - Memory holds all tables; the log is cut off behind each checkpoint, which is there as a whole or not at all.
+//! - The same statements in the same order make the same files, byte for byte.
 //!
-//! Deliberately absent, refused with 0A000: windows, recursive queries, row locks, savepoints, `ALTER` and `DROP`,
-//! isolation above READ COMMITTED, authentication, encryption, the system catalog.
+//! Deliberately absent, refused with 0A000: windows, recursive queries, row locks in joins, `ALTER` and `DROP`, isolation
+//! above READ COMMITTED, encryption, the system catalog.
 
 mod connection;
 mod data;
 mod engine;
 mod error;
+mod fault;
+mod patience;
 mod replica;
 mod server;
 mod session;
@@ -26,9 +29,10 @@ mod store;
 mod transaction;
 mod wire;
 
+pub use fault::{Fault, Share};
 pub use replica::{Replica, Row};
 pub use server::{Config, ServeError, Server, serve};
 pub use store::OpenError;
 
-/// The path of the log on the disk.
-pub const WAL: &str = "wal";
+/// The file of the last checkpoint. The log behind it is in files called `wal.1`, `wal.2`, …
+pub const CHECKPOINT: &str = "checkpoint";

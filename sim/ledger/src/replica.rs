@@ -1,47 +1,109 @@
-//! Reads a log without a server: what the ledger would answer if it recovered from this image.
+//! Reads a ledger's files without a server: what the ledger would answer if it recovered from them.
 
 use crate::{
+    CHECKPOINT,
     data::{Row as Values, Value, text},
-    store::{self, Position, Schema, Table, Tables},
+    store::{self, Position, Schema, Table, Tables, segment_name},
 };
 
-/// The tables that a log describes, kept up to date from images of its file.
-#[derive(Default)]
+/// The tables that a checkpoint and the log behind it describe, kept up to date from images of their files.
 pub struct Replica {
     tables: Tables,
+    /// The segment of the log that was read last, its name, and how far.
+    segment: u64,
+    name: String,
     position: Position,
+}
+
+impl Default for Replica {
+    /// Of a ledger without files.
+    fn default() -> Self {
+        Self::behind(Tables::default(), 1)
+    }
 }
 
 impl std::fmt::Debug for Replica {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Replica").field("position", &self.position).finish_non_exhaustive()
+        f.debug_struct("Replica")
+            .field("segment", &self.segment)
+            .field("position", &self.position)
+            .finish_non_exhaustive()
     }
 }
 
+/// What a segment's image is to a replica.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Segment {
+    /// It goes on from what has been read.
+    Continues,
+    /// It does not exist, or not as a segment.
+    None,
+    /// It holds something else where the last record was read.
+    Other,
+}
+
 impl Replica {
-    /// Applies the whole records behind what has been applied already; a torn tail is left for the next image.
+    fn behind(tables: Tables, segment: u64) -> Self {
+        Self { tables, segment, name: segment_name(segment), position: Position::default() }
+    }
+
+    /// Applies the whole records behind what has been applied already; a torn tail is left for the next time.
     ///
-    /// Starts over when the image does not go on from what has been applied: when it is shorter, or holds something else
-    /// where the last applied record was.
-    pub fn catch_up(&mut self, wal: &[u8]) {
-        if !self.continues(wal) {
+    /// `files` hands the content of the file with the given name to the given function; `None` when there is no such file.
+    /// Starts over from the checkpoint when the files do not go on from what has been applied.
+    pub fn catch_up(&mut self, mut files: impl FnMut(&str, &mut dyn FnMut(Option<&[u8]>))) {
+        if !self.follow(&mut files) {
             *self = Self::default();
+            files(CHECKPOINT, &mut |image| {
+                if let Some((tables, segment)) = image.and_then(store::read_checkpoint) {
+                    *self = Self::behind(tables, segment);
+                }
+            });
+            self.follow(&mut files);
         }
-        while let Some(record) = store::next_record(wal, self.position) {
+    }
+
+    /// Reads on; whether the files go on from what has been applied.
+    fn follow(&mut self, files: &mut impl FnMut(&str, &mut dyn FnMut(Option<&[u8]>))) -> bool {
+        loop {
+            let mut found = Segment::None;
+            let name = std::mem::take(&mut self.name);
+            files(&name, &mut |image| found = self.read(image));
+            self.name = name;
+            if found != Segment::Continues {
+                return false;
+            }
+            let (next, end) = (self.segment + 1, self.position.end);
+            let name = segment_name(next);
+            let mut goes_on = false;
+            files(&name, &mut |image| {
+                goes_on = image.and_then(|image| store::length_before(image, next)) == Some(end);
+            });
+            if !goes_on {
+                return true;
+            }
+            (self.segment, self.name, self.position) = (next, name, Position::default());
+        }
+    }
+
+    /// Applies what a segment holds behind the last record read.
+    fn read(&mut self, image: Option<&[u8]>) -> Segment {
+        let Some(image) = image.filter(|image| store::length_before(image, self.segment).is_some()) else {
+            return Segment::None;
+        };
+        let Position { end, last, check } = self.position;
+        // The check value alone tells records apart: it covers content, place and time of writing.
+        let (last, end) = (last as usize, end as usize);
+        if end > image.len() || (last > 0 && image.get(last + 4..last + 12) != Some(&check.to_le_bytes())) {
+            return Segment::Other;
+        }
+        while let Some(record) = store::next_record(image, self.position) {
             if store::apply(record.payload, &mut self.tables).is_err() {
                 break;
             }
             self.position = record.after;
         }
-    }
-
-    fn continues(&self, wal: &[u8]) -> bool {
-        if self.position.end == 0 {
-            return true;
-        }
-        let (last, end) = (self.position.last as usize, self.position.end as usize);
-        // The check value alone tells records apart: it covers content, place and time of writing.
-        end <= wal.len() && wal.get(last + 4..last + 12) == Some(&self.position.check.to_le_bytes())
+        Segment::Continues
     }
 
     /// The rows of a table in the order of insertion; none if there is no such table.

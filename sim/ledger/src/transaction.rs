@@ -1,12 +1,15 @@
-//! The transaction of one session: blocks, implicit transactions, failure.
+//! The transaction of one session: blocks, implicit transactions, savepoints, failure.
 
 use std::sync::Arc;
 
 use crate::{
     data::Value,
-    engine::{Engine, Ticket, Writer},
+    engine::{Engine, Ran, Writer},
     error::{Result, SqlError, state},
-    sql::{Answer, Plan, Prepared, Statement},
+    patience::Patience,
+    settings::Settings,
+    sql::{Answer, Plan, Prepared, Progress, Statement, not_available},
+    store::{Mark, TableLock},
     wire::backend::Status,
 };
 
@@ -27,19 +30,38 @@ pub(crate) struct Ended {
 /// Without a block, statements form an implicit transaction up to the next [`Transaction::finish`].
 pub(crate) struct Transaction {
     engine: Arc<Engine>,
+    /// The number of the session's process.
+    process: u32,
     block: Status,
     read_only: bool,
     /// When it started: the value of `now()`.
     started: Option<i64>,
-    /// Since its first change.
+    /// Since its first change or lock.
     writer: Option<Writer>,
-    /// Committed, and to be waited for before the client hears of it.
-    ticket: Option<Ticket>,
+    savepoints: Vec<Savepoint>,
+    pub(crate) settings: Settings,
+}
+
+/// A place in a transaction to go back to.
+struct Savepoint {
+    name: String,
+    /// None when the transaction had done nothing.
+    mark: Option<Mark>,
+    settings: usize,
 }
 
 impl Transaction {
-    pub(crate) fn new(engine: Arc<Engine>) -> Self {
-        Self { engine, block: Status::Idle, read_only: false, started: None, writer: None, ticket: None }
+    pub(crate) fn new(engine: Arc<Engine>, process: u32, settings: Settings) -> Self {
+        Self {
+            engine,
+            process,
+            block: Status::Idle,
+            read_only: false,
+            started: None,
+            writer: None,
+            savepoints: Vec::new(),
+            settings,
+        }
     }
 
     pub(crate) fn status(&self) -> Status {
@@ -47,8 +69,8 @@ impl Transaction {
     }
 
     /// Whether it has tables that others do not see yet.
-    pub(crate) fn owns_changes(&self) -> bool {
-        self.writer.is_some()
+    pub(crate) fn owns_schema(&self) -> bool {
+        self.writer.as_ref().is_some_and(Writer::owns_schema)
     }
 
     /// Fails unless `statement` may run in the state the transaction is in.
@@ -63,46 +85,77 @@ impl Transaction {
         Ok(())
     }
 
-    /// Runs a statement that is not about the transaction itself. With `alone`, nothing follows it before the next
-    /// [`Transaction::finish`].
+    /// Runs a statement that is not about the transaction itself.
     pub(crate) async fn run(
         &mut self,
         prepared: &Arc<Prepared>,
         origin: Origin<'_>,
         params: &[Value],
-        alone: bool,
+        patience: &Patience<'_>,
     ) -> Result<Answer> {
-        let writes = prepared.plan.writes();
+        let plan = &prepared.plan;
+        let (writes, locks) = (plan.writes(), plan.locks());
         if writes && self.read_only {
             return Err(SqlError::new(
                 state::READ_ONLY_TRANSACTION,
-                format!("cannot execute {} in a read-only transaction", prepared.plan.command()),
+                format!("cannot execute {} in a read-only transaction", plan.command()),
             ));
         }
+        if writes || locks {
+            self.engine.strike_statement()?;
+        }
         let now = *self.started.get_or_insert_with(|| self.engine.now());
-        let alone = alone && self.block == Status::Idle && self.writer.is_none();
-        if writes && self.writer.is_none() {
-            self.writer = Some(self.engine.writer(alone).await?);
+        // A block that has read a table keeps others from changing it.
+        if writes || locks || (self.block == Status::Open && !prepared.tables.is_empty()) {
+            self.writer()?;
         }
         let mut current = prepared.clone();
-        let answer = loop {
-            let answer = match &self.writer {
-                Some(writer) => writer.run(&current, params, now)?,
+        let mut progress = Progress::default();
+        loop {
+            let ran = match &self.writer {
+                Some(writer) => writer.run(&current, params, now, &mut progress)?,
                 None => self.engine.read(&current, params, now)?,
             };
-            match answer {
-                Some(answer) => break answer,
-                None => current = self.bind_again(prepared, origin)?,
+            match ran {
+                Ran::Done(answer) => return Ok(answer),
+                Ran::Stale => current = self.bind_again(prepared, origin)?,
+                Ran::Waits(wait) => patience.wait(wait, self.writer.as_ref().map(Writer::id)).await?,
             }
-        };
-        if alone && let Some(writer) = self.writer.take() {
-            self.ticket = Some(writer.commit());
         }
-        Ok(answer)
+    }
+
+    /// The own hold on the engine, taken with the first change or lock.
+    fn writer(&mut self) -> Result<&Writer> {
+        let writer = match self.writer.take() {
+            Some(writer) => writer,
+            None => self.engine.begin(self.process)?,
+        };
+        Ok(self.writer.insert(writer))
+    }
+
+    /// `LOCK TABLE`.
+    pub(crate) async fn lock_tables(
+        &mut self,
+        tables: &[(usize, String)],
+        mode: TableLock,
+        nowait: bool,
+        patience: &Patience<'_>,
+    ) -> Result<()> {
+        self.block_only("LOCK TABLE")?;
+        for (table, name) in tables {
+            let writer = self.writer()?;
+            while let Some(wait) = writer.lock_table(*table, mode)? {
+                if nowait {
+                    return Err(not_available("relation", name));
+                }
+                patience.wait(wait, Some(writer.id())).await?;
+            }
+        }
+        Ok(())
     }
 
     fn bind_again(&self, stale: &Prepared, origin: Origin<'_>) -> Result<Arc<Prepared>> {
-        let own = self.owns_changes();
+        let own = self.owns_schema();
         let fresh = match origin {
             Origin::Text(text) => self.engine.prepare(text, &stale.declared, own)?,
             Origin::Tree(statement) => Some(self.engine.bind(statement, &stale.declared, own)?),
@@ -111,6 +164,79 @@ impl Transaction {
             Some(fresh) if fresh.columns == stale.columns && fresh.params == stale.params => Ok(fresh),
             _ => Err(SqlError::new(state::FEATURE_NOT_SUPPORTED, "cached plan must not change result type")),
         }
+    }
+
+    fn block_only(&self, command: &str) -> Result<()> {
+        if self.block == Status::Idle {
+            let message = format!("{command} can only be used in transaction blocks");
+            return Err(SqlError::new(state::NO_ACTIVE_TRANSACTION, message));
+        }
+        Ok(())
+    }
+
+    /// `SAVEPOINT`.
+    pub(crate) fn savepoint(&mut self, name: &str) -> Result<Ended> {
+        self.block_only("SAVEPOINT")?;
+        let mark = self.writer.as_ref().and_then(Writer::mark);
+        self.savepoints.push(Savepoint { name: name.to_owned(), mark, settings: self.settings.mark() });
+        Ok(Ended { tag: "SAVEPOINT", warning: None })
+    }
+
+    /// `RELEASE SAVEPOINT`: what has been done since belongs to what is around it.
+    pub(crate) fn release(&mut self, name: &str) -> Result<Ended> {
+        self.block_only("RELEASE SAVEPOINT")?;
+        let position = self.find(name)?;
+        self.savepoints.truncate(position);
+        Ok(Ended { tag: "RELEASE", warning: None })
+    }
+
+    /// `ROLLBACK TO SAVEPOINT`: the savepoint stays.
+    pub(crate) fn rollback_to(&mut self, name: &str) -> Result<Ended> {
+        self.block_only("ROLLBACK TO SAVEPOINT")?;
+        let position = self.find(name)?;
+        self.savepoints.truncate(position + 1);
+        self.undo_to_savepoint();
+        self.block = Status::Open;
+        Ok(Ended { tag: "ROLLBACK", warning: None })
+    }
+
+    fn find(&self, name: &str) -> Result<usize> {
+        self.savepoints.iter().rposition(|savepoint| savepoint.name == name).ok_or_else(|| {
+            SqlError::new(state::INVALID_SAVEPOINT, format!("savepoint \"{name}\" does not exist"))
+        })
+    }
+
+    /// Takes back what has been done since the innermost savepoint, or everything.
+    fn undo_to_savepoint(&mut self) {
+        let (mark, settings) = self.savepoints.last().map_or((None, 0), |it| (it.mark, it.settings));
+        self.settings.undo_to(settings);
+        match (mark, &self.writer) {
+            (Some(mark), Some(writer)) => writer.undo_to(mark),
+            _ => self.writer = None,
+        }
+    }
+
+    /// `SET TRANSACTION`.
+    pub(crate) fn set_modes(&mut self, read_only: Option<bool>) -> Ended {
+        let warning = (self.block == Status::Idle).then(|| {
+            let message = "SET TRANSACTION can only be used in transaction blocks";
+            SqlError::new(state::NO_ACTIVE_TRANSACTION, message)
+        });
+        if warning.is_none() {
+            self.read_only = read_only.unwrap_or(self.read_only);
+        }
+        Ended { tag: "SET", warning }
+    }
+
+    /// `SET` and `RESET`.
+    pub(crate) fn set(&mut self, name: &str, value: Option<String>, local: bool) -> Result<Ended> {
+        let warning = (local && self.block == Status::Idle).then(|| {
+            let message = "SET LOCAL can only be used in transaction blocks";
+            SqlError::new(state::NO_ACTIVE_TRANSACTION, message)
+        });
+        let tag = if value.is_none() && !local { "RESET" } else { "SET" };
+        self.settings.set(name, value, local)?;
+        Ok(Ended { tag, warning })
     }
 
     /// `BEGIN`.
@@ -140,6 +266,7 @@ impl Transaction {
     pub(crate) fn rollback(&mut self) -> Ended {
         let warning = self.no_block();
         self.block = Status::Idle;
+        self.settings.undo_to(0);
         self.reset();
         Ended { tag: "ROLLBACK", warning }
     }
@@ -154,30 +281,39 @@ impl Transaction {
         if self.block != Status::Idle {
             return Ok(());
         }
-        let ticket = match self.writer.take() {
-            Some(writer) => Some(writer.commit()),
-            None => self.ticket.take(),
+        let ticket = match self.writer.take().map(Writer::commit).transpose() {
+            Ok(ticket) => ticket,
+            Err(error) => {
+                self.settings.undo_to(0);
+                self.reset();
+                return Err(error);
+            }
         };
+        self.settings.commit();
         self.reset();
         match ticket {
-            Some(ticket) => ticket.durable().await,
+            Some(ticket) => {
+                let wrote = ticket.durable().await?;
+                if wrote { self.engine.strike_after_commit() } else { Ok(()) }
+            }
             None => Ok(()),
         }
     }
 
-    /// A statement failed: undoes the transaction.
+    /// A statement failed: undoes the transaction, or what has been done since its innermost savepoint.
     pub(crate) fn fail(&mut self) {
-        self.writer = None;
         if self.block == Status::Idle {
+            self.settings.undo_to(0);
             self.reset();
-        } else {
+        } else if self.block == Status::Open {
+            self.undo_to_savepoint();
             self.block = Status::Failed;
         }
     }
 
     fn reset(&mut self) {
         self.writer = None;
-        self.ticket = None;
+        self.savepoints.clear();
         self.started = None;
         self.read_only = false;
     }
@@ -187,7 +323,7 @@ impl Transaction {
 pub(crate) fn tag(plan: &Plan, count: u64) -> String {
     match plan {
         Plan::Insert(_) => format!("INSERT 0 {count}"),
-        Plan::Delete(_) | Plan::Select(_) | Plan::Update(_) => format!("{} {count}", plan.command()),
+        Plan::Delete(_) | Plan::Select { .. } | Plan::Update(_) => format!("{} {count}", plan.command()),
         _ => plan.command().to_owned(),
     }
 }

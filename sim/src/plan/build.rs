@@ -1,6 +1,6 @@
 //! Writing a plan in Rust: `plan.at(secs(40)).disk("ledger").full_after(117).lasting(secs(20))`.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use super::{ClockFault, DiskFault, Entry, Fault, HostFault, Link, NetFault, Plan, Survival, When};
 
@@ -50,6 +50,11 @@ impl<'a> Inject<'a> {
     /// A fault of a host's wall clock.
     pub fn clock(self, host: &str) -> ClockInject<'a> {
         ClockInject(self, host.into())
+    }
+
+    /// A fault of the server on a host, in that server's vocabulary.
+    pub fn peer(self, host: &str, fault: impl fmt::Display) -> &'a mut Entry {
+        self.fault(Fault::Peer { host: host.into(), words: fault.to_string() })
     }
 }
 

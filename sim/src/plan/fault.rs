@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use crate::time::Span;
+use faults::Span;
 
 /// Something that can be broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +29,13 @@ pub enum Fault {
         host: String,
         /// What happens to it.
         fault: ClockFault,
+    },
+    /// Something that only the server on a host can do, in that server's own words; see `World::peer`.
+    Peer {
+        /// Which host.
+        host: String,
+        /// What happens, as the server writes it. No word of it is `for`.
+        words: String,
     },
 }
 
@@ -222,7 +229,8 @@ impl Fault {
                 DiskFault::Corrupt { .. } | DiskFault::Vanish { .. } | DiskFault::LoseUnsynced
             ),
             Self::Host { fault, .. } => !matches!(fault, HostFault::Restart),
-            Self::Clock { .. } => true,
+            // Which acts a server knows is checked when the plan meets its world.
+            Self::Clock { .. } | Self::Peer { .. } => true,
         }
     }
 
@@ -248,9 +256,10 @@ impl Fault {
                     vec![host.as_str()]
                 }
             },
-            Self::Disk { host, .. } | Self::Host { host, .. } | Self::Clock { host, .. } => {
-                vec![host.as_str()]
-            }
+            Self::Disk { host, .. }
+            | Self::Host { host, .. }
+            | Self::Clock { host, .. }
+            | Self::Peer { host, .. } => vec![host.as_str()],
         };
         named.into_iter().filter(|host| *host != "*").collect()
     }
@@ -299,6 +308,7 @@ impl fmt::Display for Fault {
                 ClockFault::Step { millis } => write!(f, "clock step {host} {millis:+}ms"),
                 ClockFault::Drift { ppm } => write!(f, "clock drift {host} {ppm:+}ppm"),
             },
+            Self::Peer { host, words } => write!(f, "peer {host} {words}"),
         }
     }
 }

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use faults::{Unexpected, Words, parse_span};
+
 use super::{ClockFault, DiskFault, Entry, Fault, HostFault, Link, NetFault, Plan, Survival, When};
-use crate::time::{SimTime, parse_span};
+use crate::time::SimTime;
 
 /// A line that is no fault.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -17,6 +19,7 @@ pub struct PlanError {
     pub found: String,
 }
 
+const FAMILIES: &str = "net, disk, host, clock or peer";
 const NET: &str =
     "partition, latency, loss, bandwidth, hold, reset, half-open, refuse, black-hole, connect-timeout or dns";
 const DISK: &str =
@@ -30,108 +33,58 @@ pub(super) fn plan(text: &str) -> Result<Plan, PlanError> {
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        let mut words = Words { line: index + 1, rest: line.split_whitespace().peekable() };
-        plan.entries.push(entry(&mut words)?);
+        let entry = entry(Words::new(line)).map_err(|Unexpected { expected, found }| PlanError {
+            line: index + 1,
+            expected,
+            found,
+        })?;
+        plan.entries.push(entry);
     }
     Ok(plan)
 }
 
-struct Words<'a> {
-    line: usize,
-    rest: std::iter::Peekable<std::str::SplitWhitespace<'a>>,
+fn host_name(words: &mut Words<'_>) -> Result<String, Unexpected> {
+    words.read("the name of a host", |word| is_host(word).then(|| word.into()))
 }
 
-impl<'a> Words<'a> {
-    fn error(&self, expected: &str, found: Option<&str>) -> PlanError {
-        let found = found.map_or_else(|| "the end of the line".into(), |word| format!("`{word}`"));
-        PlanError { line: self.line, expected: expected.into(), found }
-    }
-
-    fn next(&mut self, expected: &str) -> Result<&'a str, PlanError> {
-        self.rest.next().ok_or_else(|| self.error(expected, None))
-    }
-
-    /// The next word, read by `read`.
-    fn read<T>(&mut self, expected: &str, read: impl FnOnce(&str) -> Option<T>) -> Result<T, PlanError> {
-        let word = self.next(expected)?;
-        read(word).ok_or_else(|| self.error(expected, Some(word)))
-    }
-
-    fn keyword(&mut self, keyword: &str) -> Result<(), PlanError> {
-        self.read(&format!("`{keyword}`"), |word| (word == keyword).then_some(()))
-    }
-
-    fn skip(&mut self, keyword: &str) -> bool {
-        self.rest.next_if(|word| *word == keyword).is_some()
-    }
-
-    fn host(&mut self) -> Result<String, PlanError> {
-        self.read("the name of a host", |word| is_host(word).then(|| word.into()))
-    }
-
-    fn path(&mut self) -> Result<String, PlanError> {
-        self.next("a path").map(Into::into)
-    }
-
-    fn link(&mut self) -> Result<Link, PlanError> {
-        self.read("a link: a|b for both directions, a>b for one", |word| {
-            let (at, separator) = word.char_indices().find(|(_, c)| matches!(c, '|' | '>'))?;
-            let (from, to) = (&word[..at], &word[at + 1..]);
-            let is_end = |name| name == "*" || is_host(name);
-            (is_end(from) && is_end(to)).then(|| Link {
-                from: from.into(),
-                to: to.into(),
-                both: separator == '|',
-            })
+fn link(words: &mut Words<'_>) -> Result<Link, Unexpected> {
+    words.read("a link: a|b for both directions, a>b for one", |word| {
+        let (at, separator) = word.char_indices().find(|(_, c)| matches!(c, '|' | '>'))?;
+        let (from, to) = (&word[..at], &word[at + 1..]);
+        let is_end = |name| name == "*" || is_host(name);
+        (is_end(from) && is_end(to)).then(|| Link {
+            from: from.into(),
+            to: to.into(),
+            both: separator == '|',
         })
-    }
-
-    fn spans(&mut self) -> Result<(Duration, Duration), PlanError> {
-        self.read("a range of time such as 50ms..2s", |word| {
-            let (least, most) = word.split_once("..")?;
-            let (least, most) = (parse_span(least)?, parse_span(most)?);
-            (least <= most).then_some((least, most))
-        })
-    }
-
-    fn percent(&mut self) -> Result<u64, PlanError> {
-        self.read("a share from 0% to 100%", |word| {
-            word.strip_suffix('%')?.parse().ok().filter(|share| *share <= 100)
-        })
-    }
+    })
 }
 
 fn is_host(word: &str) -> bool {
     !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
 }
 
-fn entry(words: &mut Words<'_>) -> Result<Entry, PlanError> {
-    let when = when(words)?;
-    let fault = match words.next("net, disk, host or clock")? {
-        "net" => Fault::Net(net(words)?),
-        "disk" => disk(words)?,
-        "host" => host(words)?,
-        "clock" => clock(words)?,
-        other => return Err(words.error("net, disk, host or clock", Some(other))),
+fn entry(mut words: Words<'_>) -> Result<Entry, Unexpected> {
+    let when = when(&mut words)?;
+    let fault = match words.next(FAMILIES)? {
+        "net" => Fault::Net(net(&mut words)?),
+        "disk" => disk(&mut words)?,
+        "host" => host(&mut words)?,
+        "clock" => clock(&mut words)?,
+        "peer" => peer(&mut words)?,
+        other => return Err(words.unexpected(FAMILIES, Some(other))),
     };
     let lasting = if fault.lasts() && words.skip("for") {
         Some(words.read("how long, such as 12s", parse_span)?)
     } else {
         None
     };
-    match words.rest.next() {
-        None => Ok(Entry { when, fault, lasting }),
-        Some(word) => {
-            let open_end = fault.lasts() && lasting.is_none();
-            Err(words.error(
-                if open_end { "`for` or the end of the line" } else { "the end of the line" },
-                Some(word),
-            ))
-        }
-    }
+    let open_end = fault.lasts() && lasting.is_none();
+    words.end(if open_end { "`for` or the end of the line" } else { "the end of the line" })?;
+    Ok(Entry { when, fault, lasting })
 }
 
-fn when(words: &mut Words<'_>) -> Result<When, PlanError> {
+fn when(words: &mut Words<'_>) -> Result<When, Unexpected> {
     if !words.skip("on") {
         let time = words.read("a time such as 40.250s, or `on EVENT #N`", parse_span)?;
         return Ok(When::At(SimTime::after(time)));
@@ -140,46 +93,46 @@ fn when(words: &mut Words<'_>) -> Result<When, PlanError> {
     let nth = words.read("which occurrence, such as #1", |word| {
         word.strip_prefix('#')?.parse().ok().filter(|nth| *nth > 0)
     })?;
-    let delay = match words.rest.next_if(|word| word.starts_with('+')) {
+    let delay = match words.next_if(|word| word.starts_with('+')) {
         Some(word) => {
-            parse_span(&word[1..]).ok_or_else(|| words.error("a delay such as +250ms", Some(word)))?
+            parse_span(&word[1..]).ok_or_else(|| words.unexpected("a delay such as +250ms", Some(word)))?
         }
         None => Duration::ZERO,
     };
     Ok(When::On { event, nth, delay })
 }
 
-fn net(words: &mut Words<'_>) -> Result<NetFault, PlanError> {
+fn net(words: &mut Words<'_>) -> Result<NetFault, Unexpected> {
     Ok(match words.next(NET)? {
-        "partition" => NetFault::Partition(words.link()?),
+        "partition" => NetFault::Partition(link(words)?),
         "latency" => {
-            let (link, (least, most)) = (words.link()?, words.spans()?);
+            let (link, (least, most)) = (link(words)?, words.spans()?);
             NetFault::Latency { link, least, most }
         }
-        "loss" => NetFault::Loss { link: words.link()?, percent: words.percent()? },
+        "loss" => NetFault::Loss { link: link(words)?, percent: words.percent()? },
         "bandwidth" => NetFault::Bandwidth {
-            link: words.link()?,
+            link: link(words)?,
             rate: words.read("a rate above zero such as 64000B/s", |word| {
                 word.strip_suffix("B/s")?.parse().ok().filter(|rate| *rate > 0)
             })?,
         },
-        "hold" => NetFault::Hold(words.link()?),
-        "reset" => NetFault::Reset(words.link()?),
-        "half-open" => NetFault::HalfOpen(words.link()?),
-        "refuse" => NetFault::Refuse(words.host()?),
-        "black-hole" => NetFault::BlackHole(words.host()?),
-        "connect-timeout" => NetFault::ConnectTimeout(words.link()?),
-        "dns" => NetFault::Dns(words.host()?),
-        other => return Err(words.error(NET, Some(other))),
+        "hold" => NetFault::Hold(link(words)?),
+        "reset" => NetFault::Reset(link(words)?),
+        "half-open" => NetFault::HalfOpen(link(words)?),
+        "refuse" => NetFault::Refuse(host_name(words)?),
+        "black-hole" => NetFault::BlackHole(host_name(words)?),
+        "connect-timeout" => NetFault::ConnectTimeout(link(words)?),
+        "dns" => NetFault::Dns(host_name(words)?),
+        other => return Err(words.unexpected(NET, Some(other))),
     })
 }
 
-fn disk(words: &mut Words<'_>) -> Result<Fault, PlanError> {
+fn disk(words: &mut Words<'_>) -> Result<Fault, Unexpected> {
     let kind = words.next(DISK)?;
     if !DISK.split([',', ' ']).any(|word| word == kind) || kind == "or" {
-        return Err(words.error(DISK, Some(kind)));
+        return Err(words.unexpected(DISK, Some(kind)));
     }
-    let host = words.host()?;
+    let host = host_name(words)?;
     let fault = match kind {
         "full" => {
             words.keyword("after")?;
@@ -205,17 +158,17 @@ fn disk(words: &mut Words<'_>) -> Result<Fault, PlanError> {
                 len: len.parse().ok()?,
             })
         })?,
-        _ => DiskFault::Vanish { path: words.path()? },
+        _ => DiskFault::Vanish { path: words.next("a path")?.into() },
     };
     Ok(Fault::Disk { host, fault })
 }
 
-fn host(words: &mut Words<'_>) -> Result<Fault, PlanError> {
+fn host(words: &mut Words<'_>) -> Result<Fault, Unexpected> {
     let kind = words.next(HOST)?;
     if !HOST.split([',', ' ']).any(|word| word == kind) || kind == "or" {
-        return Err(words.error(HOST, Some(kind)));
+        return Err(words.unexpected(HOST, Some(kind)));
     }
-    let host = words.host()?;
+    let host = host_name(words)?;
     let fault = match kind {
         "kill" => HostFault::Kill,
         "restart" => HostFault::Restart,
@@ -236,13 +189,23 @@ fn host(words: &mut Words<'_>) -> Result<Fault, PlanError> {
     Ok(Fault::Host { host, fault })
 }
 
-fn clock(words: &mut Words<'_>) -> Result<Fault, PlanError> {
+fn peer(words: &mut Words<'_>) -> Result<Fault, Unexpected> {
+    let host = host_name(words)?;
+    let mut fault = words.next("a fault of that server")?.to_string();
+    while let Some(word) = words.next_if(|word| word != "for") {
+        fault.push(' ');
+        fault.push_str(word);
+    }
+    Ok(Fault::Peer { host, words: fault })
+}
+
+fn clock(words: &mut Words<'_>) -> Result<Fault, Unexpected> {
     let step = words.read("step or drift", |word| match word {
         "step" => Some(true),
         "drift" => Some(false),
         _ => None,
     })?;
-    let host = words.host()?;
+    let host = host_name(words)?;
     let fault = if step {
         let millis = words.read("a signed time such as +2s or -250ms", |word| {
             let (sign, span) = word.split_at_checked(1)?;

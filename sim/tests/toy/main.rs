@@ -4,6 +4,7 @@ mod clock;
 mod disk;
 mod lifecycle;
 mod network;
+mod peer;
 mod properties;
 mod verdicts;
 mod world;

@@ -26,6 +26,9 @@ pub enum Command {
     Replay(ReplayArgs),
     /// List the scenarios
     List,
+    /// Serve one of the simulated peers on this machine's loopback network and disk
+    #[command(subcommand)]
+    Serve(Peer),
 }
 
 #[derive(Args, Default)]
@@ -63,6 +66,33 @@ pub struct ReplayArgs {
     pub trace: Option<Trace>,
 }
 
+/// The servers that `serve` knows.
+#[derive(Subcommand)]
+pub enum Peer {
+    /// The bus, which speaks Redis's protocol [port 6379]
+    Bus(ServeArgs),
+    /// The ledger, which speaks PostgreSQL's protocol [port 5432]
+    Ledger(ServeArgs),
+    /// The broker, which speaks Binance's USD-M futures API [port 8080; key `key`, secret `secret`]
+    Broker {
+        #[command(flatten)]
+        serve: ServeArgs,
+        /// Play these trades, in the venue's CSV format, as BTCUSDT's market [default: a random walk]
+        #[arg(long, value_name = "FILE")]
+        tape: Option<PathBuf>,
+    },
+}
+
+#[derive(Args)]
+pub struct ServeArgs {
+    /// The port on 127.0.0.1; 0 picks a free one
+    #[arg(long, value_name = "P", value_parser = port, allow_negative_numbers = true)]
+    pub port: Option<u16>,
+    /// Keep the files in this directory [default: a new one, which is removed at the end]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Trace {
     Story,
@@ -77,6 +107,10 @@ fn scenario(name: &str) -> Result<Scenario, String> {
 
 fn seed(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| format!("a seed is a whole number from 0 to {}", u64::MAX))
+}
+
+fn port(text: &str) -> Result<u16, String> {
+    text.parse().map_err(|_| format!("a port is a whole number from 0 to {}", u16::MAX))
 }
 
 /// More seeds than anybody can wait for are a slip of the finger.

@@ -1,4 +1,4 @@
-//! `tradewind`: runs the catalogue, replays a seed, lists what there is.
+//! `tradewind`: runs the catalogue, replays a seed, lists what there is, serves a peer.
 //!
 //! Exit codes: 0 everything held, 1 something did not, 2 the call was wrong.
 
@@ -8,6 +8,7 @@ mod list;
 mod replay;
 mod run;
 mod screen;
+mod serve;
 mod table;
 
 use std::process::ExitCode;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
             list::list();
             Ok(Found::AllHeld)
         }
+        Command::Serve(peer) => serve::serve(&peer).map(|()| Found::AllHeld),
     };
     match outcome {
         Ok(Found::AllHeld) => ExitCode::SUCCESS,

@@ -1,24 +1,20 @@
-//! Orders trade: against the market when they arrive, or when the market reaches them in the book.
+//! Orders trade: against the book when they arrive, or when the tape's trades reach them there.
 
-use env::{Entropy, WallTime};
+use env::WallTime;
 use rust_decimal::Decimal;
 
-use super::{Change, Execution, State, Update};
+use super::{
+    Balance, Change, Execution, State, Update,
+    offers::{Offer, Source},
+};
 use crate::{
+    book::Resting,
+    fault::Fault,
+    filters,
     journal::{Event, Fill},
-    matching::pieces,
-    order::OrderStatus,
+    order::{NewOrder, Order, OrderKind, OrderStatus, TimeInForce},
     tape::AggTrade,
 };
-
-/// Fee of an order that takes liquidity: 4 basis points of the notional.
-const TAKER_FEE: Decimal = Decimal::from_parts(4, 0, 0, false, 4);
-/// Fee of an order that was resting: 2 basis points of the notional.
-const MAKER_FEE: Decimal = Decimal::from_parts(2, 0, 0, false, 4);
-/// An order of more steps than this may trade in several parts.
-const SPLIT_ABOVE_STEPS: u64 = 10;
-/// The most parts that an arriving order trades in.
-const MAX_PARTS: u64 = 3;
 
 /// A part of an order that trades.
 struct Part {
@@ -28,82 +24,191 @@ struct Part {
 }
 
 impl State {
-    /// Plays the next market trade and fills the resting orders that it reaches; none when the tape is empty.
+    /// Plays the next market trade: fills the resting orders that it reaches, triggers the conditional ones and liquidates
+    /// who can no longer pay; none when the tape is empty.
     pub fn trade(&mut self, now: WallTime, market: usize) -> Option<(AggTrade, Vec<Update>)> {
         let trade = self.markets[market].advance(now)?;
         let mut updates = Vec::new();
-        while let Some(id) = self.markets[market].book.pop_crossed(trade.price) {
-            let part = Part { quantity: self.tradable(id), price: self.order(id).terms.price, maker: true };
-            self.execute(now, id, part, &mut updates);
-            self.expire_rest(now, id, &mut updates);
-        }
+        self.fill_resting(now, market, &trade, &mut updates);
+        self.trigger_reached(now, market, &mut updates);
+        self.watch_margins(now, market, &mut updates);
         Some((trade, updates))
     }
 
-    /// What an order may still trade: what is left of it, and no more than the position if it is reduce-only.
+    /// Shares a market trade's quantity among the orders that it reaches, best price first, then oldest. One at exactly the
+    /// trade's price gets what is left after the market maker's queue before it.
+    fn fill_resting(&mut self, now: WallTime, market: usize, trade: &AggTrade, updates: &mut Vec<Update>) {
+        let mut left = trade.quantity;
+        while let Some(side) = self.markets[market].book.reached(trade.price) {
+            left = self.markets[market].book.queue(side, trade.price, left);
+            let Some((price, id)) = self.markets[market].book.orders(side).next() else { break };
+            let quantity = self.whole_steps(market, left).min(self.tradable(id));
+            if quantity.is_zero() {
+                break;
+            }
+            left -= quantity;
+            self.execute(now, id, Part { quantity, price, maker: true }, updates);
+            self.settle(now, updates);
+        }
+    }
+
+    fn whole_steps(&self, market: usize, quantity: Decimal) -> Decimal {
+        let step = self.markets[market].rules.step_size;
+        (quantity / step).floor() * step
+    }
+
+    /// What an order may still trade: what is left of it, and no more than the position if it only reduces.
     pub(super) fn tradable(&self, id: u64) -> Decimal {
         let order = self.order(id);
-        if !order.terms.reduce_only {
+        if !order.terms.reduces() {
             return order.remaining();
         }
         let position = self.holdings[order.account].position(order.terms.market);
         order.remaining().min(position.reducible(order.terms.side))
     }
 
-    /// Trades an arriving order at `price`, a large one in several parts; what cannot trade expires.
-    pub(super) fn take(
-        &mut self,
-        now: WallTime,
-        id: u64,
-        price: Decimal,
-        entropy: &dyn Entropy,
-        updates: &mut Vec<Update>,
-    ) {
-        let quantity = self.tradable(id);
-        let step = self.markets[self.order(id).terms.market].rules.step_size;
-        let parts = if quantity > step * Decimal::from(SPLIT_ABOVE_STEPS) {
-            1 + entropy.below("broker.fill.parts", MAX_PARTS)
-        } else {
-            1
-        };
-        for quantity in pieces(quantity, step, parts) {
-            self.execute(now, id, Part { quantity, price, maker: false }, updates);
+    /// Lets an order take what the book offers at its price; the rest waits there or expires.
+    pub(super) fn meet_market(&mut self, now: WallTime, id: u64, updates: &mut Vec<Update>) {
+        let mut room = self.room(id);
+        let killed =
+            self.order(id).terms.time_in_force == TimeInForce::Fok && room < self.order(id).remaining();
+        while let Some((offer, quantity)) = self.next_match(id).filter(|_| !killed && room > Decimal::ZERO) {
+            let quantity = quantity.min(room);
+            room -= quantity;
+            self.take(now, id, &offer, quantity, updates);
         }
-        self.expire_rest(now, id, updates);
+        if !self.order(id).status.is_open() {
+            return;
+        }
+        if self.may_rest(id) {
+            self.rest(id);
+        } else {
+            updates.push(self.end(now, id, OrderStatus::Expired));
+        }
     }
 
-    fn expire_rest(&mut self, now: WallTime, id: u64, updates: &mut Vec<Update>) {
-        if self.order(id).status.is_open() {
-            updates.push(self.end(now, id, OrderStatus::Expired));
+    /// The most that an arriving order may trade: all of it or, under a fault, a share in whole steps.
+    fn room(&self, id: u64) -> Decimal {
+        let tradable = self.tradable(id);
+        if self.next_match(id).is_none() {
+            return tradable;
+        }
+        let share = self.faults.strike(|fault| match fault {
+            Fault::PartialFill { percent } => Some(Decimal::new((*percent).cast_signed(), 2)),
+            _ => None,
+        });
+        share.map_or(tradable, |share| self.whole_steps(self.order(id).terms.market, tradable * share))
+    }
+
+    /// Whether what is left of an order may wait in the book. Where a fault keeps it from trading with another customer, it
+    /// may not: their orders would cross.
+    fn may_rest(&self, id: u64) -> bool {
+        let terms = &self.order(id).terms;
+        let patient = matches!(terms.time_in_force, TimeInForce::Gtc | TimeInForce::Gtx);
+        let opposite = self.markets[terms.market].book.best(terms.side.opposite());
+        let crosses = opposite.is_some_and(|price| terms.side.accepts(terms.price, price));
+        terms.kind == OrderKind::Limit && patient && !crosses && self.tradable(id) > Decimal::ZERO
+    }
+
+    /// The best offer that an arriving order can take, and how much of it.
+    fn next_match(&self, id: u64) -> Option<(Offer, Decimal)> {
+        let terms = &self.order(id).terms;
+        let wanted = self.tradable(id);
+        if wanted.is_zero() {
+            return None;
+        }
+        let offer = self.offers(terms.market, terms.side).next()?;
+        let within = self.bound(terms).is_none_or(|bound| terms.side.accepts(bound, offer.price));
+        within.then(|| (offer, wanted.min(offer.quantity)))
+    }
+
+    /// The worst price that an order may trade at: its own limit or, for a market order, the symbol's `PERCENT_PRICE`. The
+    /// exchange's own liquidations have none.
+    pub(super) fn bound(&self, terms: &NewOrder) -> Option<Decimal> {
+        let market = &self.markets[terms.market];
+        match terms.kind {
+            OrderKind::Liquidation => None,
+            _ => {
+                Some(terms.limit().unwrap_or_else(|| filters::band(&market.rules, terms.side, market.mark())))
+            }
+        }
+    }
+
+    fn take(&mut self, now: WallTime, id: u64, offer: &Offer, quantity: Decimal, updates: &mut Vec<Update>) {
+        let Order { terms, .. } = self.order(id);
+        let (index, side, price) = (terms.market, terms.side.opposite(), offer.price);
+        match offer.source {
+            Source::Maker { ticks } => {
+                let market = &mut self.markets[index];
+                market.maker.take(side, ticks, quantity);
+                market.book.queue(side, price, quantity);
+                market.version += 1;
+            }
+            Source::Customer { order } => {
+                self.execute(now, order, Part { quantity, price, maker: true }, updates)
+            }
+        }
+        self.execute(now, id, Part { quantity, price, maker: false }, updates);
+    }
+
+    fn rest(&mut self, id: u64) {
+        self.ranks += 1;
+        let rank = self.ranks;
+        let order = self.order_mut(id);
+        order.rank = rank;
+        let (index, side, price) = (order.terms.market, order.terms.side, order.terms.price);
+        let market = &mut self.markets[index];
+        let ahead = market.maker.queue(side, price);
+        market.book.insert(side, price, rank, Resting { order: id, ahead });
+        market.version += 1;
+    }
+
+    /// After trades: ends the orders of those who traded that have nothing left to reduce or to close.
+    pub(super) fn settle(&mut self, now: WallTime, updates: &mut Vec<Update>) {
+        let mut traded: Vec<usize> = updates.iter().filter(|u| u.is_trade()).map(|u| u.account).collect();
+        traded.dedup();
+        for account in traded {
+            let idle = |order: &&Order| match (order.is_waiting(), order.terms.close_position) {
+                (true, closes) => {
+                    closes && self.holdings[account].position(order.terms.market).amount.is_zero()
+                }
+                (false, _) => order.terms.reduce_only && self.tradable(order.id).is_zero(),
+            };
+            let idle: Vec<u64> = self.open_orders(account).filter(idle).map(|order| order.id).collect();
+            for id in idle {
+                updates.push(self.end(now, id, OrderStatus::Expired));
+            }
         }
     }
 
     fn execute(&mut self, now: WallTime, id: u64, part: Part, updates: &mut Vec<Update>) {
         let Part { quantity, price, maker } = part;
-        if quantity.is_zero() {
-            return;
-        }
-        let rate = if maker { MAKER_FEE } else { TAKER_FEE };
-        let fee = (price * quantity * rate).round_dp(8).normalize();
+        let index = self.order(id).terms.market;
+        let trade_id = self.markets[index].fills.len() as u64 + 1;
         let order = self.order_mut(id);
         order.executed += quantity;
         order.quote += price * quantity;
         order.updated_at = now;
         order.status =
             if order.remaining().is_zero() { OrderStatus::Filled } else { OrderStatus::PartiallyFilled };
-        let order = order.clone();
+        order.trades = (if order.trades.0 == 0 { trade_id } else { order.trades.0 }, trade_id);
         if !order.status.is_open() {
             self.open.remove(&id);
+            self.withdraw(id);
         }
+        let order = &self.orders[super::index(id)];
         let (account, terms) = (order.account, &order.terms);
         self.changed_at[account] = now;
+        let market = &mut self.markets[index];
+        market.version += 1;
+        let rate = if maker { market.rules.maker_fee } else { market.rules.taker_fee };
+        let fee = (price * quantity * rate).round_dp(8).normalize();
         let holdings = &mut self.holdings[account];
-        let realized_pnl = holdings.fill(terms.market, terms.side, quantity, price, fee).normalize();
-        let (wallet, position) = (holdings.wallet, *holdings.position(terms.market));
-        let market = &mut self.markets[terms.market];
+        let realized_pnl = holdings.fill(index, terms.side, quantity, price, fee).normalize();
+        let position = holdings.position(index);
         let fill = Fill {
             symbol: order.symbol.clone(),
-            trade_id: market.fills.len() as u64 + 1,
+            trade_id,
             order_id: id,
             client_order_id: terms.client_order_id.clone(),
             side: terms.side,
@@ -124,88 +229,17 @@ impl State {
             status = order.status.word()
         );
         market.fills.push((account, fill.clone()));
-        let balance = Change::Balance {
-            wallet,
+        let balance = Balance {
+            wallet: holdings.wallet,
             symbol: order.symbol.clone(),
             amount: position.amount,
             entry_price: position.entry_price(),
-            unrealized: position.unrealized(market.last()),
+            break_even_price: position.break_even_price(),
+            realized: holdings.realized(index),
+            unrealized: position.unrealized(market.mark()),
         };
-        self.record(now, account, Event::Fill(fill.clone()));
-        updates.push(Update { account, at: now, change: balance });
-        let change = Change::Order { order: Box::new(order), execution: Execution::Trade(fill) };
-        updates.push(Update { account, at: now, change });
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::{
-        config::Config,
-        exchange::Exchange,
-        order::{NewOrder, OrderKind, Side, TimeInForce},
-    };
-
-    /// Gives the largest number asked for.
-    struct Most;
-
-    impl Entropy for Most {
-        fn bits(&self, _site: &'static str) -> u64 {
-            u64::MAX
-        }
-    }
-
-    fn order(n: usize, side: bool, limit: bool, lots: u32, ticks: i64, reduce_only: bool) -> NewOrder {
-        NewOrder {
-            client_order_id: format!("c{n}").into(),
-            market: 0,
-            side: if side { Side::Buy } else { Side::Sell },
-            kind: if limit { OrderKind::Limit } else { OrderKind::Market },
-            time_in_force: TimeInForce::Gtc,
-            quantity: Decimal::new(lots.into(), 3),
-            price: if limit { Decimal::new(420_000 + ticks, 1) } else { Decimal::ZERO },
-            reduce_only,
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn the_journal_sums_up_to_the_accounts_and_reduce_only_never_grows_a_position(
-            steps in prop::collection::vec(
-                (any::<bool>(), any::<bool>(), 3..500_u32, -60..60_i64, any::<bool>(), 0..4_u8), 1..60),
-        ) {
-            let exchange = Exchange::new(Config::default());
-            let mut state = exchange.lock();
-            for (n, (side, limit, lots, ticks, reduce_only, trades)) in steps.into_iter().enumerate() {
-                let now = WallTime::from_millis(n as i64);
-                let _ = state.place(now, 0, order(n, side, limit, lots, ticks, reduce_only), &Most);
-                for _ in 0..trades {
-                    state.trade(now, 0);
-                }
-            }
-            let journal = exchange.journal();
-            prop_assert_eq!(journal.position("BTCUSDT"), state.holdings(0).position(0).amount);
-            prop_assert_eq!(journal.wallet_balance(), state.holdings(0).wallet);
-            let mut position = Decimal::ZERO;
-            let mut traded = vec![Decimal::ZERO; state.orders.len()];
-            for (fill, id) in journal.fills().iter().zip(1..) {
-                prop_assert_eq!(fill.trade_id, id);
-                let order = state.order(fill.order_id);
-                let after = position + fill.side.signed(fill.qty);
-                if order.terms.reduce_only {
-                    prop_assert!(after.abs() < position.abs() && (after * position) >= Decimal::ZERO);
-                }
-                position = after;
-                traded[fill.order_id as usize - 1] += fill.qty;
-            }
-            for (order, traded) in state.orders.iter().zip(traded) {
-                prop_assert_eq!(order.executed, traded);
-                prop_assert!(traded <= order.terms.quantity);
-                prop_assert_eq!(order.status.is_open(), state.open.contains(&order.id));
-            }
-        }
+        updates.push(Update { account, at: now, change: Change::Balance(Box::new(balance)) });
+        updates.push(Update::order(now, order, Execution::Trade(fill.clone())));
+        self.record(now, account, Event::Fill(fill));
     }
 }

@@ -49,6 +49,11 @@ impl ListenKeys {
         self.0.iter().flatten().map(|key| key.expires).min()
     }
 
+    /// Takes out all keys.
+    pub fn expire_all(&mut self) -> Vec<Arc<str>> {
+        self.0.iter_mut().filter_map(Option::take).map(|key| key.name).collect()
+    }
+
     /// Takes out a key whose time is over.
     pub fn pop_expired(&mut self, now: Instant) -> Option<Arc<str>> {
         let expired = |key: &mut Option<Key>| key.as_ref().is_some_and(|key| key.expires <= now);

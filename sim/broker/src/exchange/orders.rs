@@ -2,17 +2,16 @@
 
 use std::sync::Arc;
 
-use env::{Entropy, WallTime};
+use env::WallTime;
 use rust_decimal::Decimal;
 
-use super::{Change, Execution, State, Update, index};
+use super::{Execution, Preview, State, Update, index};
 use crate::{
     config::ClientOrderIds,
-    error::ApiError,
+    error::{ApiError, Filter},
     filters,
     journal::{Event, Received},
-    matching::{Arrival, arrive},
-    order::{NewOrder, Order, OrderStatus, TimeInForce},
+    order::{NewOrder, Order, OrderKind, OrderStatus, TimeInForce},
 };
 
 /// An order that was accepted.
@@ -48,7 +47,9 @@ impl State {
             time_in_force: order.time_in_force,
             qty: order.quantity,
             price: order.price,
+            stop_price: order.stop_price,
             reduce_only: order.reduce_only,
+            close_position: order.close_position,
         };
         self.record(now, account, Event::OrderReceived(received));
         env::detail!("broker.order_received", client_order_id = %order.client_order_id);
@@ -70,21 +71,36 @@ impl State {
     ///
     /// # Errors
     /// Why it is refused; then nothing has changed.
-    pub fn place(
-        &mut self,
-        now: WallTime,
-        account: usize,
-        terms: NewOrder,
-        entropy: &dyn Entropy,
-    ) -> Result<Placed, ApiError> {
-        filters::check(&self.markets[terms.market].rules, &terms, self.markets[terms.market].last())?;
-        self.check_unique(account, &terms.client_order_id)?;
-        self.check_reducible(account, &terms)?;
+    pub fn place(&mut self, now: WallTime, account: usize, terms: NewOrder) -> Result<Placed, ApiError> {
+        self.check(account, &terms)?;
         let mut updates = Vec::new();
         let id = self.accept(now, account, terms, &mut updates);
         let accepted = self.order(id).clone();
-        self.meet_market(now, id, entropy, &mut updates);
+        if accepted.is_waiting() {
+            self.markets[accepted.terms.market].triggers.insert(&accepted.terms, id);
+        } else {
+            self.meet_market(now, id, &mut updates);
+            self.settle(now, &mut updates);
+        }
         Ok(Placed { accepted, result: self.order(id).clone(), updates })
+    }
+
+    /// Whether an order would be accepted.
+    ///
+    /// # Errors
+    /// Why it would be refused.
+    pub fn check(&self, account: usize, terms: &NewOrder) -> Result<(), ApiError> {
+        let market = &self.markets[terms.market];
+        filters::check(&market.rules, terms, market.mark())?;
+        self.check_unique(account, &terms.client_order_id)?;
+        self.check_number(account, terms)?;
+        if terms.kind.is_conditional() {
+            return self.check_condition(account, terms);
+        }
+        let wanted = self.check_reducible(account, terms)?;
+        let preview = self.preview(terms, wanted);
+        self.check_arrival(terms, &preview)?;
+        self.check_funds(account, terms, &preview, None)
     }
 
     /// An account's order.
@@ -95,6 +111,12 @@ impl State {
         };
         let order = self.orders.get(usize::try_from(id.checked_sub(1)?).ok()?)?;
         (order.account == account && order.terms.market == market).then_some(order)
+    }
+
+    /// The account's order before the one with `id`.
+    pub fn order_before(&self, account: usize, id: u64) -> Option<u64> {
+        let earlier = self.orders[..index(id)].iter().rev();
+        earlier.filter(|order| order.account == account).map(|order| order.id).next()
     }
 
     /// Cancels what is left of an open order.
@@ -110,18 +132,25 @@ impl State {
     ) -> Result<(Order, Update), ApiError> {
         let open = self.find(account, market, order).filter(|order| order.status.is_open());
         let id = open.ok_or(ApiError::UnknownOrder)?.id;
-        self.leave_book(id);
         let update = self.end(now, id, OrderStatus::Canceled);
         Ok((self.order(id).clone(), update))
     }
 
+    /// Cancels all open orders of an account in a market.
+    pub fn cancel_all(&mut self, now: WallTime, account: usize, market: usize) -> Vec<Update> {
+        let of_market = |order: &&Order| order.terms.market == market;
+        let ids: Vec<u64> = self.open_orders(account).filter(of_market).map(|order| order.id).collect();
+        ids.into_iter().map(|id| self.end(now, id, OrderStatus::Canceled)).collect()
+    }
+
     /// Ends an order before it is filled.
     pub(super) fn end(&mut self, now: WallTime, id: u64, status: OrderStatus) -> Update {
+        self.withdraw(id);
         self.open.remove(&id);
         let order = self.order_mut(id);
         order.status = status;
         order.updated_at = now;
-        let order = order.clone();
+        let order = &*order;
         let (client_order_id, remaining) = (order.terms.client_order_id.clone(), order.remaining());
         let (event, execution) = match status {
             OrderStatus::Canceled => {
@@ -129,17 +158,22 @@ impl State {
             }
             _ => (Event::OrderExpired { order_id: id, client_order_id, remaining }, Execution::Expired),
         };
-        self.record(now, order.account, event);
-        Update {
-            account: order.account,
-            at: now,
-            change: Change::Order { order: Box::new(order), execution },
-        }
+        let update = Update::order(now, order, execution);
+        self.record(now, update.account, event);
+        update
     }
 
-    fn leave_book(&mut self, id: u64) {
-        let terms = &self.orders[index(id)].terms;
-        self.markets[terms.market].book.remove(terms.side, terms.price, id);
+    /// Takes an order out of the book or from the conditional orders, if it is there.
+    pub(super) fn withdraw(&mut self, id: u64) {
+        let order = &mut self.orders[index(id)];
+        let market = &mut self.markets[order.terms.market];
+        let rank = std::mem::take(&mut order.rank);
+        if rank > 0 {
+            market.book.remove(order.terms.side, order.terms.price, rank);
+            market.version += 1;
+        } else if order.is_waiting() {
+            market.triggers.remove(&order.terms, id);
+        }
     }
 
     fn check_unique(&self, account: usize, client_order_id: &Arc<str>) -> Result<(), ApiError> {
@@ -154,21 +188,77 @@ impl State {
         }
     }
 
-    fn check_reducible(&self, account: usize, terms: &NewOrder) -> Result<(), ApiError> {
+    /// `MAX_NUM_ORDERS` and `MAX_NUM_ALGO_ORDERS`: how many orders may be open and how many of them may wait.
+    fn check_number(&self, account: usize, terms: &NewOrder) -> Result<(), ApiError> {
+        let rules = &self.markets[terms.market].rules;
+        let (mut open, mut waiting) = (0, 0);
+        for order in self.open_orders(account).filter(|order| order.terms.market == terms.market) {
+            open += 1;
+            waiting += usize::from(order.is_waiting());
+        }
+        if terms.kind.is_conditional() && waiting >= rules.max_conditional_orders {
+            return Err(ApiError::TooManyConditional);
+        }
+        let may_rest =
+            matches!(terms.time_in_force, TimeInForce::Gtc | TimeInForce::Gtx) && terms.kind.has_limit();
+        if may_rest && open >= rules.max_orders { Err(ApiError::TooManyOpen) } else { Ok(()) }
+    }
+
+    /// How much of an arriving order can trade: a reduce-only one no more than the position that resting ones leave to it.
+    fn check_reducible(&self, account: usize, terms: &NewOrder) -> Result<Decimal, ApiError> {
         if !terms.reduce_only {
-            return Ok(());
+            return Ok(terms.quantity);
         }
         let reducible = self.holdings[account].position(terms.market).reducible(terms.side);
         if reducible.is_zero() {
             return Err(ApiError::ReduceOnly);
         }
-        let same =
-            |o: &&Order| o.terms.reduce_only && o.terms.market == terms.market && o.terms.side == terms.side;
+        let same = |o: &&Order| {
+            o.terms.reduce_only
+                && !o.is_waiting()
+                && o.terms.market == terms.market
+                && o.terms.side == terms.side
+        };
         let reserved: Decimal = self.open_orders(account).filter(same).map(Order::remaining).sum();
-        if reserved >= reducible { Err(ApiError::ReduceOnlyReserved) } else { Ok(()) }
+        if reserved >= reducible {
+            Err(ApiError::ReduceOnlyReserved)
+        } else {
+            Ok(terms.quantity.min(reducible))
+        }
     }
 
-    fn accept(
+    /// Whether the order's own terms let it meet the market as it is.
+    pub(super) fn check_arrival(&self, terms: &NewOrder, preview: &Preview) -> Result<(), ApiError> {
+        match (terms.kind, terms.time_in_force) {
+            (OrderKind::Limit, TimeInForce::Gtx) if preview.quantity > Decimal::ZERO => {
+                Err(ApiError::PostOnly)
+            }
+            (OrderKind::Limit, TimeInForce::Fok) if preview.quantity < terms.quantity => {
+                Err(ApiError::FillOrKill)
+            }
+            (OrderKind::Market, _) if preview.quantity.is_zero() => Err(ApiError::Filter(Filter::BandMarket)),
+            _ => Ok(()),
+        }
+    }
+
+    fn accept(&mut self, now: WallTime, account: usize, terms: NewOrder, updates: &mut Vec<Update>) -> u64 {
+        let id = self.open(now, account, terms, updates);
+        let order = self.order(id);
+        let client_order_id = order.terms.client_order_id.clone();
+        env::fact!(
+            "broker.order_accepted",
+            client_order_id = %client_order_id,
+            symbol = %order.symbol,
+            side = order.terms.side.word(),
+            qty = %order.terms.quantity,
+            reduce_only = order.terms.reduce_only
+        );
+        self.record(now, account, Event::OrderAccepted { order_id: id, client_order_id });
+        id
+    }
+
+    /// Makes an order exist.
+    pub(super) fn open(
         &mut self,
         now: WallTime,
         account: usize,
@@ -179,44 +269,26 @@ impl State {
         let market = &self.markets[terms.market];
         terms.quantity.rescale(market.rules.step_size.scale());
         terms.price.rescale(market.rules.tick_size.scale());
+        terms.stop_price.rescale(market.rules.tick_size.scale());
         let order = Order {
             id,
             account,
             symbol: market.symbol.clone(),
+            original_kind: terms.kind,
             terms,
             status: OrderStatus::New,
             executed: Decimal::ZERO,
             quote: Decimal::ZERO,
+            rank: 0,
+            trades: (0, 0),
+            amendments: 0,
             accepted_at: now,
             updated_at: now,
         };
-        let client_order_id = order.terms.client_order_id.clone();
-        env::fact!(
-            "broker.order_accepted",
-            client_order_id = %client_order_id,
-            symbol = %order.symbol,
-            side = order.terms.side.word(),
-            qty = %order.terms.quantity,
-            reduce_only = order.terms.reduce_only
-        );
-        self.by_client_id.insert((account, client_order_id.clone()), id);
+        self.by_client_id.insert((account, order.terms.client_order_id.clone()), id);
         self.open.insert(id);
-        self.record(now, account, Event::OrderAccepted { order_id: id, client_order_id });
-        let change = Change::Order { order: Box::new(order.clone()), execution: Execution::New };
-        updates.push(Update { account, at: now, change });
+        updates.push(Update::order(now, &order, Execution::New));
         self.orders.push(order);
         id
-    }
-
-    fn meet_market(&mut self, now: WallTime, id: u64, entropy: &dyn Entropy, updates: &mut Vec<Update>) {
-        let NewOrder { market, side, kind, time_in_force, quantity, price, .. } = self.order(id).terms;
-        match arrive(kind, time_in_force, side, price, self.markets[market].quote()) {
-            Arrival::Take(_) if time_in_force == TimeInForce::Fok && self.tradable(id) < quantity => {
-                updates.push(self.end(now, id, OrderStatus::Expired));
-            }
-            Arrival::Take(price) => self.take(now, id, price, entropy, updates),
-            Arrival::Rest => self.markets[market].book.insert(side, price, id),
-            Arrival::Expire => updates.push(self.end(now, id, OrderStatus::Expired)),
-        }
     }
 }

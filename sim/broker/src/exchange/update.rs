@@ -18,7 +18,44 @@ pub(crate) enum Change {
     /// `ORDER_TRADE_UPDATE`: the order after the change, and what changed it.
     Order { order: Box<Order>, execution: Execution },
     /// `ACCOUNT_UPDATE`: wallet and position after a fill.
-    Balance { wallet: Decimal, symbol: Arc<str>, amount: Decimal, entry_price: Decimal, unrealized: Decimal },
+    Balance(Box<Balance>),
+    /// `ACCOUNT_CONFIG_UPDATE`: the leverage of a symbol.
+    Leverage { symbol: Arc<str>, leverage: u32 },
+    /// `MARGIN_CALL`: the positions that use the margin up.
+    MarginCall { wallet: Decimal, positions: Vec<Endangered> },
+}
+
+/// Wallet and one position, in USDT and units of the base asset.
+pub(crate) struct Balance {
+    pub wallet: Decimal,
+    pub symbol: Arc<str>,
+    pub amount: Decimal,
+    pub entry_price: Decimal,
+    pub break_even_price: Decimal,
+    /// Profit realised since the account was opened, before fees.
+    pub realized: Decimal,
+    pub unrealized: Decimal,
+}
+
+/// A position that will be liquidated if the market goes on like this.
+pub(crate) struct Endangered {
+    pub symbol: Arc<str>,
+    pub amount: Decimal,
+    pub mark_price: Decimal,
+    pub unrealized: Decimal,
+    pub maintenance: Decimal,
+}
+
+impl Change {
+    /// The protocol's "event type".
+    pub fn event(&self) -> &'static str {
+        match self {
+            Self::Order { .. } => "ORDER_TRADE_UPDATE",
+            Self::Balance(_) => "ACCOUNT_UPDATE",
+            Self::Leverage { .. } => "ACCOUNT_CONFIG_UPDATE",
+            Self::MarginCall { .. } => "MARGIN_CALL",
+        }
+    }
 }
 
 /// The protocol's "execution type".
@@ -26,5 +63,19 @@ pub(crate) enum Execution {
     New,
     Canceled,
     Expired,
+    Amended,
     Trade(Fill),
+}
+
+impl Update {
+    /// An order after a change.
+    pub fn order(at: WallTime, order: &Order, execution: Execution) -> Self {
+        let change = Change::Order { order: Box::new(order.clone()), execution };
+        Self { account: order.account, at, change }
+    }
+
+    /// Whether the account traded.
+    pub fn is_trade(&self) -> bool {
+        matches!(&self.change, Change::Order { execution: Execution::Trade(_), .. })
+    }
 }

@@ -1,17 +1,40 @@
-//! What an account has: balance, positions, open orders, trades.
+//! What an account has: balance, positions, margin ("Account Endpoints"; fields as their pages list them).
+//!
+//! The versions differ in their fields: version 3 of positions and accounts leaves out settings, and symbols with neither
+//! position nor orders.
 
 use rust_decimal::Decimal;
-use serde::Serialize;
+use serde_json::{Value, json};
 
-use super::{order::OrderView, symbol, to_json};
-use crate::{error::ApiError, exchange::State, journal::Fill, order::Side, params::Params, server::Venue};
+use super::symbol;
+use crate::{
+    account::Position,
+    error::ApiError,
+    fault::Subject,
+    margin::{Exposure, Margin, liquidation_price},
+    market::Market,
+    params::Params,
+    replica::View,
+    server::Venue,
+};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Endpoint {
+    AccountV2,
+    AccountV3,
     Balance,
-    OpenOrders,
-    PositionRisk,
-    UserTrades,
+    PositionRiskV2,
+    PositionRiskV3,
+}
+
+impl Endpoint {
+    pub fn subject(self) -> Subject {
+        match self {
+            Self::AccountV2 | Self::AccountV3 => Subject::Account,
+            Self::Balance => Subject::Balances,
+            Self::PositionRiskV2 | Self::PositionRiskV3 => Subject::Positions,
+        }
+    }
 }
 
 pub(super) fn answer(
@@ -21,155 +44,270 @@ pub(super) fn answer(
     params: &Params<'_>,
 ) -> Result<String, ApiError> {
     let state = venue.exchange.lock();
-    match endpoint {
-        Endpoint::Balance => Ok(balance(&state, account)),
-        Endpoint::OpenOrders => open_orders(&state, account, params),
-        Endpoint::PositionRisk => position_risk(&state, account, params),
-        Endpoint::UserTrades => user_trades(&state, account, params),
+    venue.view(&state, account, endpoint.subject(), |view| {
+        let statement = Statement::new(view, account);
+        Ok(match endpoint {
+            Endpoint::AccountV2 => statement.account_v2(),
+            Endpoint::AccountV3 => statement.account_v3(),
+            Endpoint::Balance => statement.balance(),
+            Endpoint::PositionRiskV2 => statement.positions(params, |holding| holding.risk_v2())?,
+            Endpoint::PositionRiskV3 => statement.positions(params, |holding| holding.risk_v3())?,
+        }
+        .to_string())
+    })
+}
+
+/// An account as a query sees it.
+struct Statement<'a> {
+    view: &'a View<'a>,
+    account: usize,
+    margin: Margin,
+    exposures: Vec<Exposure>,
+}
+
+/// A symbol of an account.
+struct Holding<'a> {
+    market: &'a Market,
+    position: &'a Position,
+    exposure: &'a Exposure,
+    margin: &'a Margin,
+    leverage: u32,
+    updated: i64,
+}
+
+impl<'a> Statement<'a> {
+    fn new(view: &'a View<'a>, account: usize) -> Self {
+        let (margin, exposures) = view.funds(account);
+        Self { view, account, margin, exposures }
+    }
+
+    fn updated(&self) -> i64 {
+        self.view.changed_at(self.account).as_millis()
+    }
+
+    fn holdings(&self) -> impl Iterator<Item = Holding<'_>> {
+        let holdings = self.view.holdings(self.account);
+        self.view.state().markets.iter().zip(&self.exposures).enumerate().map(
+            move |(index, (market, exposure))| Holding {
+                market,
+                position: holdings.position(index),
+                exposure,
+                margin: &self.margin,
+                leverage: holdings.leverage(index),
+                updated: self.updated(),
+            },
+        )
+    }
+
+    fn balance(&self) -> Value {
+        let Margin { wallet, unrealized, .. } = &self.margin;
+        json!([{
+            "accountAlias": format!("account-{}", self.account),
+            "asset": "USDT",
+            "balance": wallet.normalize(),
+            "crossWalletBalance": wallet.normalize(),
+            "crossUnPnl": unrealized.normalize(),
+            "availableBalance": self.margin.available().normalize(),
+            "maxWithdrawAmount": self.margin.withdrawable().normalize(),
+            "marginAvailable": true,
+            "updateTime": self.updated(),
+        }])
+    }
+
+    fn positions(
+        &self,
+        params: &Params<'_>,
+        show: fn(&Holding<'_>) -> Option<Value>,
+    ) -> Result<Value, ApiError> {
+        let only = params.text("symbol").map(|_| symbol(self.view.state(), params)).transpose()?;
+        let wanted = self.holdings().enumerate().filter(|(index, _)| only.is_none_or(|only| only == *index));
+        Ok(wanted.filter_map(|(_, holding)| show(&holding)).collect())
+    }
+
+    fn account_v2(&self) -> Value {
+        let mut answer = self.totals();
+        let settings = json!({
+            "feeTier": 0,
+            "feeBurn": false,
+            "canTrade": true,
+            "canDeposit": true,
+            "canWithdraw": true,
+            "updateTime": 0,
+            "multiAssetsMargin": false,
+            "tradeGroupId": -1,
+            "positions": self.holdings().map(|holding| holding.position_v2()).collect::<Vec<_>>(),
+        });
+        merge(&mut answer, settings);
+        answer["assets"][0]["marginAvailable"] = true.into();
+        answer
+    }
+
+    fn account_v3(&self) -> Value {
+        let mut answer = self.totals();
+        let positions: Vec<Value> = self.holdings().filter_map(|holding| holding.position_v3()).collect();
+        merge(&mut answer, json!({ "positions": positions }));
+        answer
+    }
+
+    /// The totals of an account that has one asset, and that asset.
+    fn totals(&self) -> Value {
+        let margin = &self.margin;
+        let wallet = margin.wallet.normalize();
+        let unrealized = margin.unrealized.normalize();
+        let balance = margin.balance().normalize();
+        let initial = margin.initial().normalize();
+        let maintenance = margin.maintenance.normalize();
+        let of_positions = margin.position_initial.normalize();
+        let of_orders = margin.order_initial.normalize();
+        let available = margin.available().normalize();
+        let withdrawable = margin.withdrawable().normalize();
+        json!({
+            "totalInitialMargin": initial,
+            "totalMaintMargin": maintenance,
+            "totalWalletBalance": wallet,
+            "totalUnrealizedProfit": unrealized,
+            "totalMarginBalance": balance,
+            "totalPositionInitialMargin": of_positions,
+            "totalOpenOrderInitialMargin": of_orders,
+            "totalCrossWalletBalance": wallet,
+            "totalCrossUnPnl": unrealized,
+            "availableBalance": available,
+            "maxWithdrawAmount": withdrawable,
+            "assets": [{
+                "asset": "USDT",
+                "walletBalance": wallet,
+                "unrealizedProfit": unrealized,
+                "marginBalance": balance,
+                "maintMargin": maintenance,
+                "initialMargin": initial,
+                "positionInitialMargin": of_positions,
+                "openOrderInitialMargin": of_orders,
+                "crossWalletBalance": wallet,
+                "crossUnPnl": unrealized,
+                "availableBalance": available,
+                "maxWithdrawAmount": withdrawable,
+                "updateTime": self.updated(),
+            }],
+        })
     }
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct BalanceView {
-    account_alias: String,
-    asset: &'static str,
-    balance: Decimal,
-    cross_wallet_balance: Decimal,
-    cross_un_pnl: Decimal,
-    available_balance: Decimal,
-    max_withdraw_amount: Decimal,
-    margin_available: bool,
-    update_time: i64,
-}
+impl Holding<'_> {
+    fn unrealized(&self) -> Decimal {
+        self.position.unrealized(self.market.mark()).normalize()
+    }
 
-fn balance(state: &State, account: usize) -> String {
-    let wallet = state.holdings(account).wallet.normalize();
-    let unrealized = state.unrealized(account).normalize();
-    to_json(&[BalanceView {
-        account_alias: format!("account-{account}"),
-        asset: "USDT",
-        balance: wallet,
-        cross_wallet_balance: wallet,
-        cross_un_pnl: unrealized,
-        available_balance: wallet + unrealized,
-        max_withdraw_amount: wallet,
-        margin_available: true,
-        update_time: state.changed_at(account).as_millis(),
-    }])
-}
+    /// Whether there is a position or an order that binds margin.
+    fn is_active(&self) -> bool {
+        !self.exposure.largest().is_zero()
+    }
 
-fn open_orders(state: &State, account: usize, params: &Params<'_>) -> Result<String, ApiError> {
-    let market = params.text("symbol").map(|_| symbol(state, params)).transpose()?;
-    let orders = state.open_orders(account).filter(|order| market.is_none_or(|m| m == order.terms.market));
-    Ok(to_json(&orders.map(OrderView::from).collect::<Vec<_>>()))
-}
+    fn liquidation_price(&self) -> Decimal {
+        let price = liquidation_price(self.margin, self.exposure, self.position.amount, self.market.mark());
+        price.round_dp(8).normalize()
+    }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct PositionView<'a> {
-    symbol: &'a str,
-    position_amt: Decimal,
-    entry_price: Decimal,
-    break_even_price: Decimal,
-    mark_price: Decimal,
-    un_realized_profit: Decimal,
-    liquidation_price: &'static str,
-    leverage: &'static str,
-    margin_type: &'static str,
-    isolated_margin: &'static str,
-    is_auto_add_margin: &'static str,
-    position_side: &'static str,
-    notional: Decimal,
-    update_time: i64,
-}
+    /// What all versions say of a position.
+    fn common(&self) -> Value {
+        json!({
+            "symbol": &*self.market.symbol,
+            "positionSide": "BOTH",
+            "positionAmt": self.position.amount,
+            "notional": self.exposure.notional.normalize(),
+            "isolatedWallet": "0",
+            "updateTime": self.updated,
+        })
+    }
 
-fn position_risk(state: &State, account: usize, params: &Params<'_>) -> Result<String, ApiError> {
-    let only = params.text("symbol").map(|_| symbol(state, params)).transpose()?;
-    let listed = state.markets.iter().enumerate().filter(|(index, _)| only.is_none_or(|o| o == *index));
-    let views = listed.map(|(index, market)| {
-        let position = state.holdings(account).position(index);
-        PositionView {
-            symbol: &market.symbol,
-            position_amt: position.amount,
-            entry_price: position.entry_price(),
-            break_even_price: position.entry_price(),
-            mark_price: market.last(),
-            un_realized_profit: position.unrealized(market.last()).normalize(),
-            liquidation_price: "0",
-            leverage: "20",
-            margin_type: "cross",
-            isolated_margin: "0",
-            is_auto_add_margin: "false",
-            position_side: "BOTH",
-            notional: (position.amount * market.last()).normalize(),
-            update_time: state.changed_at(account).as_millis(),
+    fn risk_v2(&self) -> Option<Value> {
+        let mut view = self.common();
+        let more = json!({
+            "entryPrice": self.position.entry_price(),
+            "breakEvenPrice": self.position.break_even_price(),
+            "markPrice": self.market.mark().normalize(),
+            "unRealizedProfit": self.unrealized(),
+            "liquidationPrice": self.liquidation_price(),
+            "leverage": self.leverage.to_string(),
+            "maxNotionalValue": self.market.rules.max_notional,
+            "marginType": "cross",
+            "isolatedMargin": "0",
+            "isAutoAddMargin": "false",
+        });
+        merge(&mut view, more);
+        Some(view)
+    }
+
+    fn risk_v3(&self) -> Option<Value> {
+        if !self.is_active() {
+            return None;
         }
-    });
-    Ok(to_json(&views.collect::<Vec<_>>()))
-}
+        let mut view = self.common();
+        let more = json!({
+            "entryPrice": self.position.entry_price(),
+            "breakEvenPrice": self.position.break_even_price(),
+            "markPrice": self.market.mark().normalize(),
+            "unRealizedProfit": self.unrealized(),
+            "liquidationPrice": self.liquidation_price(),
+            "isolatedMargin": "0",
+            "marginAsset": "USDT",
+            "adl": 0,
+        });
+        merge(&mut view, more);
+        merge(&mut view, self.margins());
+        merge(&mut view, self.orders());
+        Some(view)
+    }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct TradeView<'a> {
-    symbol: &'a str,
-    id: u64,
-    order_id: u64,
-    side: Side,
-    price: Decimal,
-    qty: Decimal,
-    realized_pnl: Decimal,
-    quote_qty: Decimal,
-    commission: Decimal,
-    commission_asset: &'static str,
-    time: i64,
-    position_side: &'static str,
-    buyer: bool,
-    maker: bool,
-}
+    fn position_v2(&self) -> Value {
+        let mut view = self.common();
+        let more = json!({
+            "unrealizedProfit": self.unrealized(),
+            "leverage": self.leverage.to_string(),
+            "isolated": false,
+            "entryPrice": self.position.entry_price(),
+            "breakEvenPrice": self.position.break_even_price(),
+            "maxNotional": self.market.rules.max_notional,
+        });
+        merge(&mut view, more);
+        merge(&mut view, self.margins());
+        merge(&mut view, self.orders());
+        view
+    }
 
-impl<'a> From<&'a Fill> for TradeView<'a> {
-    fn from(fill: &'a Fill) -> Self {
-        Self {
-            symbol: &fill.symbol,
-            id: fill.trade_id,
-            order_id: fill.order_id,
-            side: fill.side,
-            price: fill.price,
-            qty: fill.qty,
-            realized_pnl: fill.realized_pnl,
-            quote_qty: fill.price * fill.qty,
-            commission: fill.fee,
-            commission_asset: "USDT",
-            time: fill.at.as_millis(),
-            position_side: "BOTH",
-            buyer: fill.side == Side::Buy,
-            maker: fill.maker,
+    fn position_v3(&self) -> Option<Value> {
+        if !self.is_active() {
+            return None;
         }
+        let mut view = self.common();
+        let more = json!({ "unrealizedProfit": self.unrealized(), "isolatedMargin": "0" });
+        merge(&mut view, more);
+        let margins = self.margins();
+        for name in ["initialMargin", "maintMargin"] {
+            view[name] = margins[name].clone();
+        }
+        Some(view)
+    }
+
+    fn margins(&self) -> Value {
+        json!({
+            "initialMargin": self.exposure.initial().normalize(),
+            "maintMargin": self.exposure.maintenance().normalize(),
+            "positionInitialMargin": self.exposure.position_initial().normalize(),
+            "openOrderInitialMargin": self.exposure.order_initial().normalize(),
+        })
+    }
+
+    fn orders(&self) -> Value {
+        json!({
+            "bidNotional": self.exposure.bids.normalize(),
+            "askNotional": self.exposure.asks.normalize(),
+        })
     }
 }
 
-/// The oldest trades from `fromId` or `startTime` on, or else the latest ones; oldest first in either case.
-fn user_trades(state: &State, account: usize, params: &Params<'_>) -> Result<String, ApiError> {
-    let market = &state.markets[symbol(state, params)?];
-    let limit = params.parsed::<usize>("limit")?.unwrap_or(500).min(1_000);
-    let from = params.parsed::<u64>("fromId")?;
-    let since = params.parsed::<i64>("startTime")?;
-    let until = params.parsed::<i64>("endTime")?.unwrap_or(i64::MAX);
-    let order = params.parsed::<u64>("orderId")?;
-    let first = from.map_or(0, |id| usize::try_from(id.saturating_sub(1)).unwrap_or(usize::MAX));
-    let later = market.fills.get(first..).unwrap_or_default();
-    let wanted = |(owner, fill): &&(usize, Fill)| {
-        let time = fill.at.as_millis();
-        *owner == account
-            && order.is_none_or(|id| id == fill.order_id)
-            && (since.unwrap_or(i64::MIN)..=until).contains(&time)
-    };
-    let mut views: Vec<TradeView<'_>> = if from.is_some() || since.is_some() {
-        later.iter().filter(wanted).take(limit).map(|(_, fill)| fill.into()).collect()
-    } else {
-        later.iter().rev().filter(wanted).take(limit).map(|(_, fill)| fill.into()).collect()
-    };
-    views.sort_by_key(|view| view.id);
-    Ok(to_json(&views))
+/// Adds the members of the object `more` to the object `all`.
+fn merge(all: &mut Value, more: Value) {
+    if let (Value::Object(all), Value::Object(more)) = (all, more) {
+        all.extend(more);
+    }
 }

@@ -20,6 +20,7 @@ pub(super) fn answer(venue: &Venue, account: usize, endpoint: Endpoint) -> Resul
         Endpoint::Create => {
             let key = state.keys.create(account, now, || fresh(venue));
             venue.key_created.notify_one();
+            venue.stirred.notify_one();
             key
         }
         Endpoint::Extend => state.keys.extend(account, now).ok_or(ApiError::ListenKey)?,

@@ -1,28 +1,77 @@
-//! Market data endpoints, open to everyone.
+//! Market data endpoints, open to everyone ("Market Data Endpoints").
+//!
+//! Deliberately absent: single trades (`trades`, `historicalTrades`) – the tape knows aggregated ones only –, funding, open
+//! interest and whatever else needs other people's positions.
 
 use env::WallTime;
 use rust_decimal::Decimal;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{symbol, to_json};
+use super::{
+    listing,
+    lists::{limit, period},
+    symbol, to_json,
+};
 use crate::{
-    config::SymbolConfig,
+    candles::{Candle, Interval, Period},
     error::ApiError,
-    limits::{ORDERS_PER_10S, ORDERS_PER_MINUTE, WEIGHT_PER_MINUTE},
-    market::Market,
+    exchange::State,
+    order::Side,
     params::Params,
     server::Venue,
     tape::AggTrade,
 };
 
+/// How many levels an order book can be asked for.
+const DEPTHS: [usize; 7] = [5, 10, 20, 50, 100, 500, 1_000];
+const HOUR_MS: i64 = 60 * 60 * 1_000;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Endpoint {
     AggTrades,
     BookTicker,
+    Depth,
     ExchangeInfo,
+    Klines,
     Ping,
+    PremiumIndex,
+    Ticker24h,
+    TickerPrice,
     Time,
+}
+
+impl Endpoint {
+    pub fn weight(self, params: &Params<'_>) -> u32 {
+        let asked = params.parsed::<usize>("limit").ok().flatten().unwrap_or(500);
+        let of_one = params.text("symbol").is_some();
+        match self {
+            Self::AggTrades => 20,
+            Self::BookTicker if of_one => 2,
+            Self::BookTicker => 5,
+            Self::Depth => match asked {
+                ..=50 => 2,
+                51..=100 => 5,
+                101..=500 => 10,
+                501.. => 20,
+            },
+            Self::Klines => match asked {
+                ..=99 => 1,
+                100..=499 => 2,
+                500..=1_000 => 5,
+                1_001.. => 10,
+            },
+            Self::PremiumIndex if !of_one => 10,
+            Self::Ticker24h if !of_one => 40,
+            Self::TickerPrice if !of_one => 2,
+            Self::ExchangeInfo
+            | Self::Ping
+            | Self::PremiumIndex
+            | Self::Ticker24h
+            | Self::TickerPrice
+            | Self::Time => 1,
+        }
+    }
 }
 
 pub(super) fn answer(
@@ -31,13 +80,31 @@ pub(super) fn answer(
     endpoint: Endpoint,
     params: &Params<'_>,
 ) -> Result<String, ApiError> {
+    let state = venue.exchange.lock();
     match endpoint {
+        Endpoint::AggTrades => agg_trades(&state, params),
+        Endpoint::BookTicker => each(&state, params, book_ticker),
+        Endpoint::Depth => depth(&state, now, params),
+        Endpoint::ExchangeInfo => Ok(listing::exchange_info(&state, now)),
+        Endpoint::Klines => klines(&state, now, params),
         Endpoint::Ping => Ok("{}".into()),
-        Endpoint::Time => Ok(json!({ "serverTime": now.as_millis() }).to_string()),
-        Endpoint::ExchangeInfo => Ok(exchange_info(venue, now)),
-        Endpoint::AggTrades => agg_trades(venue, params),
-        Endpoint::BookTicker => book_ticker(venue, params),
+        Endpoint::PremiumIndex => each(&state, params, |state, index| premium_index(state, index, now)),
+        Endpoint::Ticker24h => each(&state, params, |state, index| ticker_24h(state, index, now)),
+        Endpoint::TickerPrice => each(&state, params, ticker_price),
+        Endpoint::Time => Ok(format!("{{\"serverTime\":{}}}", now.as_millis())),
     }
+}
+
+/// What `show` says of the symbol asked for or, when none is, a list of what it says of each.
+fn each(
+    state: &State,
+    params: &Params<'_>,
+    show: impl Fn(&State, usize) -> Value,
+) -> Result<String, ApiError> {
+    if params.text("symbol").is_some() {
+        return Ok(show(state, symbol(state, params)?).to_string());
+    }
+    Ok((0..state.markets.len()).map(|market| show(state, market)).collect::<Value>().to_string())
 }
 
 #[derive(Serialize)]
@@ -66,99 +133,136 @@ impl From<&AggTrade> for AggTradeView {
     }
 }
 
-fn agg_trades(venue: &Venue, params: &Params<'_>) -> Result<String, ApiError> {
-    let state = venue.exchange.lock();
-    let market = &state.markets[symbol(&state, params)?];
-    let limit = params.parsed::<usize>("limit")?.unwrap_or(500).min(1_000);
-    let trades: Vec<AggTradeView> = market.trades(params.parsed("fromId")?, limit).map(Into::into).collect();
+/// From `fromId` or `startTime` on, or else the latest ones.
+fn agg_trades(state: &State, params: &Params<'_>) -> Result<String, ApiError> {
+    let market = &state.markets[symbol(state, params)?];
+    let (period, limit) = (period(params, HOUR_MS)?, limit(params, 500, 1_000)?);
+    let from = params.parsed("fromId")?;
+    let trades: Vec<AggTradeView> = if period.from.is_none() && period.to.is_none() {
+        market.trades(from, limit).map(Into::into).collect()
+    } else if from.is_some() {
+        return Err(ApiError::BadCombination);
+    } else {
+        let within = |trade: &&AggTrade| period.contains(trade.time);
+        market.history.iter().filter(within).take(limit).map(Into::into).collect()
+    };
     Ok(to_json(&trades))
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct TickerView<'a> {
-    symbol: &'a str,
-    bid_price: Decimal,
-    bid_qty: Decimal,
-    ask_price: Decimal,
-    ask_qty: Decimal,
-    time: i64,
-    last_update_id: u64,
-}
-
-fn book_ticker(venue: &Venue, params: &Params<'_>) -> Result<String, ApiError> {
-    fn view(market: &Market) -> TickerView<'_> {
-        let ticker = &market.ticker;
-        TickerView {
-            symbol: &market.symbol,
-            bid_price: ticker.bid,
-            bid_qty: ticker.quantity,
-            ask_price: ticker.ask,
-            ask_qty: ticker.quantity,
-            time: ticker.time,
-            last_update_id: ticker.update_id,
-        }
-    }
-    let state = venue.exchange.lock();
-    if params.text("symbol").is_none() {
-        return Ok(to_json(&state.markets.iter().map(view).collect::<Vec<_>>()));
-    }
-    Ok(to_json(&view(&state.markets[symbol(&state, params)?])))
-}
-
-fn exchange_info(venue: &Venue, now: WallTime) -> String {
-    let limit = |kind: &str, interval: &str, number: u32, limit: u32| json!({ "rateLimitType": kind, "interval": interval, "intervalNum": number, "limit": limit });
-    let symbols: Vec<Value> =
-        venue.exchange.lock().markets.iter().map(|market| listing(&market.rules)).collect();
+fn book_ticker(state: &State, market: usize) -> Value {
+    let top = state.top(market);
     json!({
-        "timezone": "UTC",
-        "serverTime": now.as_millis(),
-        "futuresType": "U_MARGINED",
-        "rateLimits": [
-            limit("REQUEST_WEIGHT", "MINUTE", 1, WEIGHT_PER_MINUTE),
-            limit("ORDERS", "MINUTE", 1, ORDERS_PER_MINUTE),
-            limit("ORDERS", "SECOND", 10, ORDERS_PER_10S),
-        ],
-        "exchangeFilters": [],
-        "assets": [{ "asset": "USDT", "marginAvailable": true }],
-        "symbols": symbols,
+        "symbol": &*state.markets[market].symbol,
+        "bidPrice": top.bid.0,
+        "bidQty": top.bid.1,
+        "askPrice": top.ask.0,
+        "askQty": top.ask.1,
+        "time": top.time,
+        "lastUpdateId": top.version,
     })
-    .to_string()
 }
 
-fn listing(rules: &SymbolConfig) -> Value {
-    let lot = |filter: &str| {
-        json!({
-            "filterType": filter,
-            "minQty": rules.min_qty,
-            "maxQty": rules.max_qty,
-            "stepSize": rules.step_size,
-        })
-    };
+fn ticker_price(state: &State, market: usize) -> Value {
+    let market = &state.markets[market];
+    json!({ "symbol": &*market.symbol, "price": market.last(), "time": market.time() })
+}
+
+/// There is no index and no funding: the index is the mark price, rates are zero.
+fn premium_index(state: &State, market: usize, now: WallTime) -> Value {
+    let (market, now) = (&state.markets[market], now.as_millis());
     json!({
-        "symbol": rules.symbol,
-        "pair": rules.symbol,
-        "contractType": "PERPETUAL",
-        "status": "TRADING",
-        "baseAsset": rules.symbol.strip_suffix("USDT").unwrap_or(&rules.symbol),
-        "quoteAsset": "USDT",
-        "marginAsset": "USDT",
-        "pricePrecision": rules.tick_size.scale(),
-        "quantityPrecision": rules.step_size.scale(),
-        "baseAssetPrecision": 8,
-        "quotePrecision": 8,
-        "filters": [
-            {
-                "filterType": "PRICE_FILTER",
-                "minPrice": rules.tick_size,
-                "maxPrice": rules.max_price,
-                "tickSize": rules.tick_size,
-            },
-            lot("LOT_SIZE"),
-            lot("MARKET_LOT_SIZE"),
-            { "filterType": "MIN_NOTIONAL", "notional": rules.min_notional },
-        ],
-        "orderTypes": ["LIMIT", "MARKET"],
-        "timeInForce": ["GTC", "IOC", "FOK"],
+        "symbol": &*market.symbol,
+        "markPrice": market.mark(),
+        "indexPrice": market.mark(),
+        "estimatedSettlePrice": market.mark(),
+        "lastFundingRate": "0",
+        "interestRate": "0",
+        "nextFundingTime": market.next_funding(now),
+        "time": now,
+    })
+}
+
+fn depth(state: &State, now: WallTime, params: &Params<'_>) -> Result<String, ApiError> {
+    let index = symbol(state, params)?;
+    let limit = params.parsed("limit")?.unwrap_or(500);
+    if !DEPTHS.contains(&limit) {
+        return Err(ApiError::DepthLimit(limit));
+    }
+    let market = &state.markets[index];
+    Ok(to_json(&DepthView {
+        last_update_id: market.version,
+        event_time: now.as_millis(),
+        time: market.time(),
+        bids: state.depth(index, Side::Buy, limit),
+        asks: state.depth(index, Side::Sell, limit),
+    }))
+}
+
+#[derive(Serialize)]
+struct DepthView {
+    #[serde(rename = "lastUpdateId")]
+    last_update_id: u64,
+    #[serde(rename = "E")]
+    event_time: i64,
+    #[serde(rename = "T")]
+    time: i64,
+    bids: Vec<(Decimal, Decimal)>,
+    asks: Vec<(Decimal, Decimal)>,
+}
+
+fn klines(state: &State, now: WallTime, params: &Params<'_>) -> Result<String, ApiError> {
+    let market = &state.markets[symbol(state, params)?];
+    let interval = Interval::from_word(params.required("interval")?).ok_or(ApiError::Interval)?;
+    let (period, limit) = (period(params, i64::MAX)?, limit(params, 500, 1_500)?);
+    let candles = market.candles.list(interval, period, limit, now.as_millis());
+    let rows = candles.iter().map(|candle| {
+        let end = candle.start + interval.length() - 1;
+        json!([
+            candle.start,
+            candle.open,
+            candle.high,
+            candle.low,
+            candle.close,
+            candle.volume,
+            end,
+            candle.quote,
+            candle.count(),
+            candle.taker_volume,
+            candle.taker_quote,
+            "0",
+        ])
+    });
+    Ok(rows.collect::<Value>().to_string())
+}
+
+/// The last 24 hours, to the minute.
+fn ticker_24h(state: &State, market: usize, now: WallTime) -> Value {
+    let market = &state.markets[market];
+    let now = now.as_millis();
+    let from = now - 24 * HOUR_MS;
+    let minute = Interval::MINUTE;
+    let minutes = market.candles.list(minute, Period { from: Some(from), to: None }, 24 * 60 + 1, now);
+    let sum = |of: fn(&Candle) -> Decimal| minutes.iter().map(of).sum::<Decimal>();
+    let (volume, quote) = (sum(|minute| minute.volume), sum(|minute| minute.quote));
+    let open = minutes.first().map_or(market.last(), |minute| minute.open);
+    let change = market.last() - open;
+    let percent = (change * Decimal::ONE_HUNDRED).checked_div(open).unwrap_or_default().round_dp(3);
+    json!({
+        "symbol": &*market.symbol,
+        "priceChange": change,
+        "priceChangePercent": percent,
+        "weightedAvgPrice": quote.checked_div(volume).unwrap_or(market.last()).round_dp(8),
+        "lastPrice": market.last(),
+        "lastQty": market.history.back().map_or(Decimal::ZERO, |trade| trade.quantity),
+        "openPrice": open,
+        "highPrice": minutes.iter().map(|minute| minute.high).max().unwrap_or(market.last()),
+        "lowPrice": minutes.iter().map(|minute| minute.low).min().unwrap_or(market.last()),
+        "volume": volume,
+        "quoteVolume": quote,
+        "openTime": from,
+        "closeTime": now,
+        "firstId": minutes.iter().find_map(|minute| minute.trades).map_or(-1, |(first, _)| first as i64),
+        "lastId": minutes.iter().rev().find_map(|minute| minute.trades).map_or(-1, |(_, last)| last as i64),
+        "count": minutes.iter().map(Candle::count).sum::<u64>(),
     })
 }

@@ -1,4 +1,4 @@
-//! `/fapi/v1/order`: place, query and cancel one order.
+//! `/fapi/v1/order` and its kin: place, test, query, change and cancel orders.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,21 +6,43 @@ use env::WallTime;
 use rust_decimal::Decimal;
 use serde::Serialize;
 
-use super::{symbol, to_json};
+use super::{symbol, terms, to_json};
 use crate::{
     error::ApiError,
-    exchange::OrderRef,
+    exchange::{Amendment, Change, Execution, OrderRef, Placed, Update},
+    fault::{Fault, Subject},
     limits::OrderCounts,
-    order::{NewOrder, Order, OrderKind, OrderStatus, Side, TimeInForce},
+    order::{Order, OrderKind, OrderStatus, Side, TimeInForce, WorkingType},
     params::Params,
     server::Venue,
 };
 
-/// What is asked about an order that exists.
+/// What is asked about orders that exist, or would be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Endpoint {
+    Amend,
     Cancel,
+    CancelAll,
     Query,
+    QueryOpen,
+    Test,
+}
+
+impl Endpoint {
+    pub fn weight(self) -> u32 {
+        match self {
+            Self::Amend | Self::Test => 0,
+            Self::Cancel | Self::CancelAll | Self::Query | Self::QueryOpen => 1,
+        }
+    }
+
+    pub fn subject(self) -> Subject {
+        match self {
+            Self::Amend | Self::Test => Subject::Orders { reduces: false },
+            Self::Cancel | Self::CancelAll => Subject::Orders { reduces: true },
+            Self::Query | Self::QueryOpen => Subject::Queries,
+        }
+    }
 }
 
 /// From an order's arrival to its meeting the market: 2–6 ms.
@@ -49,10 +71,13 @@ pub(super) struct OrderView<'a> {
     close_position: bool,
     side: Side,
     position_side: &'static str,
-    stop_price: &'static str,
-    working_type: &'static str,
+    stop_price: Decimal,
+    working_type: WorkingType,
     price_protect: bool,
     orig_type: OrderKind,
+    price_match: &'static str,
+    self_trade_prevention_mode: &'static str,
+    good_till_date: i64,
     time: i64,
     update_time: i64,
 }
@@ -73,13 +98,16 @@ impl<'a> From<&'a Order> for OrderView<'a> {
             time_in_force: order.terms.time_in_force,
             kind: order.terms.kind,
             reduce_only: order.terms.reduce_only,
-            close_position: false,
+            close_position: order.terms.close_position,
             side: order.terms.side,
             position_side: "BOTH",
-            stop_price: "0",
-            working_type: "CONTRACT_PRICE",
+            stop_price: order.terms.stop_price,
+            working_type: order.terms.working_type,
             price_protect: false,
-            orig_type: order.terms.kind,
+            orig_type: order.original_kind,
+            price_match: "NONE",
+            self_trade_prevention_mode: "NONE",
+            good_till_date: 0,
             time: order.accepted_at.as_millis(),
             update_time: order.updated_at.as_millis(),
         }
@@ -95,16 +123,38 @@ pub(super) fn answer(
 ) -> Result<String, ApiError> {
     let mut state = venue.exchange.lock();
     let market = symbol(&state, params)?;
-    let order = named(params)?;
     match endpoint {
-        Endpoint::Query => {
-            let order = state.find(account, market, order).ok_or(ApiError::NoSuchOrder)?;
-            Ok(to_json(&OrderView::from(order)))
+        Endpoint::Query | Endpoint::QueryOpen => {
+            let order = named(params)?;
+            venue.view(&state, account, Subject::Queries, |view| {
+                let wanted = |order: &&Order| endpoint == Endpoint::Query || order.status.is_open();
+                let found = view.find(account, market, order).filter(wanted);
+                Ok(to_json(&OrderView::from(found.ok_or(ApiError::NoSuchOrder)?)))
+            })
         }
         Endpoint::Cancel => {
-            let (order, update) = state.cancel(now, account, market, order)?;
+            let (order, update) = state.cancel(now, account, market, named(params)?)?;
             venue.tell(&state, &[update]);
             Ok(to_json(&OrderView::from(&order)))
+        }
+        Endpoint::CancelAll => {
+            let updates = state.cancel_all(now, account, market);
+            venue.tell(&state, &updates);
+            Ok(r#"{"code":200,"msg":"The operation of cancel all open order is done."}"#.into())
+        }
+        Endpoint::Amend => {
+            let side = Side::from_word(params.required("side")?).ok_or(ApiError::Side)?;
+            let (quantity, price) = (params.required_parsed("quantity")?, params.required_parsed("price")?);
+            venue.limits().order(now.as_millis(), account)?;
+            let amendment = Amendment { side, quantity, price };
+            let amended = state.amend(now, account, market, named(params)?, amendment)?;
+            venue.tell(&state, &amended.updates);
+            Ok(to_json(&OrderView::from(&amended.result)))
+        }
+        Endpoint::Test => {
+            let name = client_order_id(params)?.unwrap_or_default();
+            state.check(account, &terms::read(market, name.into(), params)?)?;
+            Ok("{}".into())
         }
     }
 }
@@ -115,10 +165,10 @@ pub(super) async fn place(
     account: usize,
     params: &Params<'_>,
 ) -> Result<(String, OrderCounts), ApiError> {
-    let client_order_id: Arc<str> = match params.text("newClientOrderId") {
-        Some(id) if is_client_order_id(id) => id.into(),
-        Some(_) => return Err(refused(venue, account, "".into(), ApiError::ClientOrderId)),
-        None => venue.exchange.lock().next_client_order_id(),
+    let client_order_id: Arc<str> = match client_order_id(params) {
+        Ok(Some(id)) => id.into(),
+        Ok(None) => venue.exchange.lock().next_client_order_id(),
+        Err(error) => return Err(refused(venue, account, "".into(), error)),
     };
     let outcome = try_place(venue, account, params, client_order_id.clone()).await;
     outcome.map_err(|reason| refused(venue, account, client_order_id, reason))
@@ -137,26 +187,54 @@ async fn try_place(
 ) -> Result<(String, OrderCounts), ApiError> {
     let now = venue.env.clock.now();
     let counts = {
-        let mut limits = venue.exchange.limits.lock().expect("no holder of this lock panics");
+        let mut limits = venue.limits();
         limits.order(now.as_millis(), account)?
     };
     let wants_result = params.text("newOrderRespType") == Some("RESULT");
     let terms = {
         let state = venue.exchange.lock();
-        let terms = terms(symbol(&state, params)?, client_order_id, params)?;
+        let terms = terms::read(symbol(&state, params)?, client_order_id, params)?;
         state.receive(now, account, &terms);
         terms
     };
     delay(venue, "broker.order.matching_delay", MATCHING_DELAY_US).await;
     let placed = {
         let mut state = venue.exchange.lock();
-        let placed = state.place(venue.env.clock.now(), account, terms, &*venue.env.entropy)?;
+        let placed = state.place(venue.env.clock.now(), account, terms)?;
         venue.tell(&state, &placed.updates);
         placed
     };
     delay(venue, "broker.order.answer_delay", ANSWER_DELAY_US).await;
+    hold_back(venue, &placed).await;
     let order = if wants_result { &placed.result } else { &placed.accepted };
-    Ok((to_json(&OrderView::from(order)), counts))
+    let mut view = OrderView::from(order);
+    if let Some(earlier) = confused_with(venue, account, order.id) {
+        view.order_id = earlier;
+    }
+    Ok((to_json(&view), counts))
+}
+
+/// Lets the events of an order that traded run ahead of its answer.
+async fn hold_back(venue: &Venue, placed: &Placed) {
+    let is_fill =
+        |update: &Update| matches!(update.change, Change::Order { execution: Execution::Trade(_), .. });
+    if !placed.updates.iter().any(is_fill) {
+        return;
+    }
+    let delay = venue.exchange.faults().strike(|fault| match fault {
+        Fault::FillBeforeAck(delay) => Some(*delay),
+        _ => None,
+    });
+    if let Some(delay) = delay {
+        tokio::time::sleep(delay.draw(&*venue.env.entropy, "broker.fault.fill_before_ack")).await;
+    }
+}
+
+/// The earlier order under whose id this one is confirmed.
+fn confused_with(venue: &Venue, account: usize, id: u64) -> Option<u64> {
+    let earlier = venue.exchange.lock().order_before(account, id)?;
+    let confused = |fault: &mut Fault| matches!(fault, Fault::DuplicateConfirmation).then_some(earlier);
+    venue.exchange.faults().strike(confused)
 }
 
 async fn delay(venue: &Venue, site: &'static str, (least, spread): (u64, u64)) {
@@ -164,28 +242,11 @@ async fn delay(venue: &Venue, site: &'static str, (least, spread): (u64, u64)) {
     tokio::time::sleep(Duration::from_micros(micros)).await;
 }
 
-/// Reads an order ("New Order"): which parameters each type needs, and which words they may be.
-fn terms(market: usize, client_order_id: Arc<str>, params: &Params<'_>) -> Result<NewOrder, ApiError> {
-    let side = Side::from_word(params.required("side")?).ok_or(ApiError::Side)?;
-    let kind = OrderKind::from_word(params.required("type")?).ok_or(ApiError::OrderType)?;
-    let quantity = params.required_parsed("quantity")?;
-    if params.text("positionSide").is_some_and(|side| side != "BOTH") {
-        return Err(ApiError::PositionSide);
+fn client_order_id<'a>(params: &'a Params<'_>) -> Result<Option<&'a str>, ApiError> {
+    match params.text("newClientOrderId") {
+        Some(id) if !is_client_order_id(id) => Err(ApiError::ClientOrderId),
+        id => Ok(id),
     }
-    let (time_in_force, price) = match kind {
-        OrderKind::Market => (TimeInForce::Gtc, Decimal::ZERO),
-        OrderKind::Limit => {
-            let word = params.required("timeInForce")?;
-            (TimeInForce::from_word(word).ok_or(ApiError::TimeInForce)?, params.required_parsed("price")?)
-        }
-    };
-    let reduce_only = match params.text("reduceOnly") {
-        None => false,
-        Some(word) if word.eq_ignore_ascii_case("false") => false,
-        Some(word) if word.eq_ignore_ascii_case("true") => true,
-        Some(_) => return Err(ApiError::MissingParameter("reduceOnly")),
-    };
-    Ok(NewOrder { client_order_id, market, side, kind, time_in_force, quantity, price, reduce_only })
 }
 
 /// `^[.A-Z:/a-z0-9_-]{1,36}$` ("New Order", `newClientOrderId`).
@@ -204,28 +265,6 @@ fn named<'a>(params: &'a Params<'_>) -> Result<OrderRef<'a>, ApiError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn refusal(query: &str) -> ApiError {
-        terms(0, "c".into(), &Params::parse(query, "")).expect_err("the order is malformed")
-    }
-
-    #[test]
-    fn each_malformed_parameter_has_its_own_refusal() {
-        assert_eq!(refusal("type=MARKET&quantity=1"), ApiError::MissingParameter("side"));
-        assert_eq!(refusal("side=HOLD&type=MARKET&quantity=1"), ApiError::Side);
-        assert_eq!(refusal("side=BUY&type=STOP&quantity=1"), ApiError::OrderType);
-        assert_eq!(refusal("side=BUY&type=MARKET&quantity=x"), ApiError::MissingParameter("quantity"));
-        assert_eq!(
-            refusal("side=BUY&type=LIMIT&quantity=1&price=1"),
-            ApiError::MissingParameter("timeInForce")
-        );
-        let limit = "side=BUY&type=LIMIT&quantity=1&timeInForce=";
-        assert_eq!(refusal(&format!("{limit}DAY&price=1")), ApiError::TimeInForce);
-        assert_eq!(refusal(&format!("{limit}GTC")), ApiError::MissingParameter("price"));
-        let market = "side=BUY&type=MARKET&quantity=1";
-        assert_eq!(refusal(&format!("{market}&reduceOnly=x")), ApiError::MissingParameter("reduceOnly"));
-        assert_eq!(refusal(&format!("{market}&positionSide=LONG")), ApiError::PositionSide);
-    }
 
     #[test]
     fn client_order_ids_have_up_to_36_harmless_characters() {

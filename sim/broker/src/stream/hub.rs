@@ -1,12 +1,16 @@
-//! Who listens to which stream. An event is rendered once, when somebody listens, and shared by all who do.
+//! Who listens to which stream, and in which form. An event is rendered once, when somebody listens, and shared by all who do.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ops::Bound,
     sync::{Arc, Mutex, MutexGuard},
 };
 
 use tokio::sync::{mpsc, oneshot};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
+
+use super::name;
+use crate::fault::Audience;
 
 /// Events that may wait for a slow client; at the next one it is disconnected.
 const MAX_WAITING: usize = 1_024;
@@ -24,9 +28,16 @@ struct Listeners {
 struct Connection {
     combined: bool,
     names: BTreeSet<Arc<str>>,
-    outbox: mpsc::Sender<Utf8Bytes>,
+    outbox: mpsc::Sender<Event>,
     /// Dropped with the entry: tells the connection that it is no longer served.
-    _served: oneshot::Sender<()>,
+    served: oneshot::Sender<&'static str>,
+}
+
+/// What a listener is to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Event {
+    pub audience: Audience,
+    pub text: Utf8Bytes,
 }
 
 /// A connection's place in the hub, given up on drop.
@@ -37,9 +48,9 @@ pub(crate) struct Seat<'a> {
 
 /// What a connection gets from the hub.
 pub(crate) struct Inbox {
-    pub events: mpsc::Receiver<Utf8Bytes>,
-    /// Resolves when the connection was too slow and has lost its seat.
-    pub lost: oneshot::Receiver<()>,
+    pub events: mpsc::Receiver<Event>,
+    /// Resolves when the connection has lost its seat: with a reason, or because it was too slow.
+    pub lost: oneshot::Receiver<&'static str>,
 }
 
 impl Hub {
@@ -50,9 +61,16 @@ impl Hub {
         let mut listeners = self.lock();
         let id = listeners.next_id;
         listeners.next_id += 1;
-        let connection = Connection { combined, names: BTreeSet::new(), outbox, _served: served };
+        let connection = Connection { combined, names: BTreeSet::new(), outbox, served };
         listeners.connections.insert(id, connection);
         (Seat { hub: self, id }, Inbox { events, lost })
+    }
+
+    /// The streams that somebody listens to and whose names begin with `prefix`, sorted.
+    pub fn listened(&self, prefix: &str) -> Vec<Arc<str>> {
+        let listeners = self.lock();
+        let from = listeners.streams.range::<str, _>((Bound::Included(prefix), Bound::Unbounded));
+        from.map(|(name, _)| name).take_while(|name| name.starts_with(prefix)).cloned().collect()
     }
 
     /// Sends what `render` gives to all who listen to `name`; does nothing when nobody does.
@@ -61,6 +79,7 @@ impl Hub {
         let Some(ids) = listeners.streams.get(name) else {
             return;
         };
+        let audience = name::audience(name);
         let raw = Utf8Bytes::from(render());
         let mut wrapped = None;
         let mut unserved = Vec::new();
@@ -68,12 +87,12 @@ impl Hub {
             let Some(connection) = listeners.connections.get(id) else {
                 continue;
             };
-            let event = if connection.combined {
+            let text = if connection.combined {
                 wrapped.get_or_insert_with(|| wrap(name, &raw)).clone()
             } else {
                 raw.clone()
             };
-            if connection.outbox.try_send(event).is_err() {
+            if connection.outbox.try_send(Event { audience, text }).is_err() {
                 unserved.push(*id);
             }
         }
@@ -82,17 +101,31 @@ impl Hub {
         }
     }
 
+    /// Takes away the seats of those who listen to streams of this audience, or of everybody; returns whether there were any.
+    pub fn cut(&self, audience: Option<Audience>) -> bool {
+        let listeners = &mut *self.lock();
+        let concerned = |connection: &Connection| connection.audience().is(audience);
+        let ids: Vec<u64> =
+            listeners.connections.iter().filter(|(_, it)| concerned(it)).map(|(id, _)| *id).collect();
+        for id in &ids {
+            if let Some(connection) = listeners.remove(*id) {
+                // A connection that is ending anyway does not listen.
+                let _ = connection.served.send("cut");
+            }
+        }
+        !ids.is_empty()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Listeners> {
         self.0.lock().expect("no holder of this lock panics")
     }
 }
 
 impl Listeners {
-    fn remove(&mut self, id: u64) {
-        let names = self.connections.remove(&id).map(|connection| connection.names);
-        for name in names.iter().flatten() {
-            self.leave(name, id);
-        }
+    fn remove(&mut self, id: u64) -> Option<Connection> {
+        let connection = self.connections.remove(&id)?;
+        connection.names.iter().for_each(|name| self.leave(name, id));
+        Some(connection)
     }
 
     fn leave(&mut self, name: &str, id: u64) {
@@ -105,7 +138,31 @@ impl Listeners {
     }
 }
 
+impl Connection {
+    /// Users, when it listens to a listen key.
+    fn audience(&self) -> Audience {
+        let hears_user = self.names.iter().any(|name| name::audience(name) == Audience::User);
+        if hears_user { Audience::User } else { Audience::Market }
+    }
+}
+
 impl Seat<'_> {
+    /// Users, when it listens to a listen key; the market otherwise.
+    pub fn audience(&self) -> Audience {
+        self.hub.lock().connections.get(&self.id).map_or(Audience::Market, Connection::audience)
+    }
+
+    /// Whether events carry the name of their stream.
+    pub fn combined(&self) -> bool {
+        self.hub.lock().connections.get(&self.id).is_some_and(|connection| connection.combined)
+    }
+
+    pub fn set_combined(&self, combined: bool) {
+        if let Some(connection) = self.hub.lock().connections.get_mut(&self.id) {
+            connection.combined = combined;
+        }
+    }
+
     pub fn subscribe(&self, name: &str) {
         let listeners = &mut *self.hub.lock();
         let Some(connection) = listeners.connections.get_mut(&self.id) else {
@@ -154,12 +211,34 @@ mod tests {
         plain.subscribe("a");
         both.subscribe("a");
         hub.publish("a", || "{}".into());
-        assert_eq!(raw.events.try_recv().as_deref(), Ok("{}"));
-        assert_eq!(wrapped.events.try_recv().as_deref(), Ok(r#"{"stream":"a","data":{}}"#));
+        both.subscribe("ab");
+        both.subscribe("b");
+        assert_eq!(hub.listened("a"), ["a".into(), "ab".into()]);
+        let event = |text: &'static str| Ok(Event { audience: Audience::User, text: text.into() });
+        assert_eq!(raw.events.try_recv(), event("{}"));
+        assert_eq!(wrapped.events.try_recv(), event(r#"{"stream":"a","data":{}}"#));
+        both.set_combined(false);
+        hub.publish("a", || "{}".into());
+        assert_eq!((raw.events.try_recv(), wrapped.events.try_recv()), (event("{}"), event("{}")));
         plain.unsubscribe("a");
         drop(both);
         hub.publish("a", || unreachable!("nobody listens any more"));
         assert!(hub.lock().streams.is_empty());
+    }
+
+    #[test]
+    fn only_those_who_listen_to_what_is_cut_lose_their_seats() {
+        let hub = Hub::default();
+        let (market, mut public) = hub.join(false);
+        let (user, mut private) = hub.join(false);
+        market.subscribe("btcusdt@aggTrade");
+        user.subscribe("listenkey");
+        assert!(hub.cut(Some(Audience::User)));
+        assert_eq!(private.lost.try_recv(), Ok("cut"));
+        assert_eq!(public.lost.try_recv(), Err(oneshot::error::TryRecvError::Empty));
+        assert!(!hub.cut(Some(Audience::User)));
+        assert!(hub.cut(None));
+        assert_eq!(public.lost.try_recv(), Ok("cut"));
     }
 
     #[test]

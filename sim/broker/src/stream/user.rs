@@ -8,8 +8,8 @@ use serde_json::json;
 use tokio::time::{Instant, sleep_until};
 
 use crate::{
-    exchange::{Change, Execution, Update},
-    order::{Order, OrderKind, OrderStatus, Side, TimeInForce},
+    exchange::{Balance, Change, Endangered, Execution, Update},
+    order::{Order, OrderKind, OrderStatus, Side, TimeInForce, WorkingType},
     server::Venue,
 };
 
@@ -21,15 +21,37 @@ pub(crate) fn render(update: &Update) -> String {
             let o = order_fields(order, execution, millis);
             to_json(&OrderEvent { e: "ORDER_TRADE_UPDATE", event_time: millis, time: millis, o })
         }
-        Change::Balance { wallet, symbol, amount, entry_price, unrealized } => {
-            let wallet = wallet.normalize();
-            let balance = Balance { a: "USDT", wb: wallet, cw: wallet, bc: "0" };
-            let position =
-                Position { s: symbol, pa: *amount, ep: *entry_price, up: unrealized.normalize(), ps: "BOTH" };
-            let a = AccountFields { m: "ORDER", balances: [balance], positions: [position] };
+        Change::Balance(balance) => {
+            let a = account_fields(balance);
             to_json(&AccountEvent { e: "ACCOUNT_UPDATE", event_time: millis, time: millis, a })
         }
+        Change::Leverage { symbol, leverage } => to_json(&json!({
+            "e": update.change.event(),
+            "E": millis,
+            "T": millis,
+            "ac": { "s": &**symbol, "l": leverage },
+        })),
+        Change::MarginCall { wallet, positions } => to_json(&json!({
+            "e": update.change.event(),
+            "E": millis,
+            "cw": wallet.normalize(),
+            "p": positions.iter().map(endangered).collect::<Vec<_>>(),
+        })),
     }
+}
+
+/// A position of a margin call ("Event: Margin Call").
+fn endangered(position: &Endangered) -> serde_json::Value {
+    json!({
+        "s": &*position.symbol,
+        "ps": "BOTH",
+        "pa": position.amount,
+        "mt": "CROSSED",
+        "iw": "0",
+        "mp": position.mark_price,
+        "up": position.unrealized.normalize(),
+        "mm": position.maintenance.normalize(),
+    })
 }
 
 /// Lets listen keys expire: tells who still listens, once.
@@ -42,14 +64,21 @@ pub(crate) async fn expire_keys(venue: Arc<Venue>) {
         };
         sleep_until(next).await;
         let now = Instant::now();
-        let millis = venue.env.clock.now().as_millis();
         let mut state = venue.exchange.lock();
         while let Some(key) = state.keys.pop_expired(now) {
-            env::fact!("broker.user_stream", state = "expired");
-            venue.hub.publish(&key, || {
-                json!({ "e": "listenKeyExpired", "E": millis, "listenKey": &*key }).to_string()
-            });
+            expire(&venue, &key, false);
         }
+    }
+}
+
+/// Tells those who listen to `key` that it is no longer valid, unless it is to be a secret.
+pub(super) fn expire(venue: &Venue, key: &str, silent: bool) {
+    env::fact!("broker.user_stream", state = "expired");
+    if !silent {
+        let millis = venue.env.clock.now().as_millis();
+        venue
+            .hub
+            .publish(key, || json!({ "e": "listenKeyExpired", "E": millis, "listenKey": key }).to_string());
     }
 }
 
@@ -67,7 +96,7 @@ struct OrderEvent<'a> {
     o: OrderFields<'a>,
 }
 
-/// In the order of the documentation, under its one-letter names.
+/// In the order of the documentation, under its one-letter names ("Event: Order Update").
 #[derive(Serialize)]
 struct OrderFields<'a> {
     s: &'a str,
@@ -86,7 +115,7 @@ struct OrderFields<'a> {
     #[serde(rename = "ap")]
     average_price: Decimal,
     #[serde(rename = "sp")]
-    stop_price: &'static str,
+    stop_price: Decimal,
     #[serde(rename = "x")]
     execution: &'static str,
     #[serde(rename = "X")]
@@ -99,20 +128,26 @@ struct OrderFields<'a> {
     executed: Decimal,
     #[serde(rename = "L")]
     last_price: Decimal,
-    #[serde(rename = "N")]
-    fee_asset: &'static str,
-    #[serde(rename = "n")]
-    fee: Decimal,
+    /// As the fee, only with an execution.
+    #[serde(rename = "N", skip_serializing_if = "Option::is_none")]
+    fee_asset: Option<&'static str>,
+    #[serde(rename = "n", skip_serializing_if = "Option::is_none")]
+    fee: Option<Decimal>,
     #[serde(rename = "T")]
     time: i64,
     #[serde(rename = "t")]
     trade_id: u64,
+    /// Notional of the account's resting bids and asks: not kept by this exchange.
+    #[serde(rename = "b")]
+    bids: &'static str,
+    #[serde(rename = "a")]
+    asks: &'static str,
     #[serde(rename = "m")]
     maker: bool,
     #[serde(rename = "R")]
     reduce_only: bool,
     #[serde(rename = "wt")]
-    working_type: &'static str,
+    working_type: WorkingType,
     #[serde(rename = "ot")]
     original_kind: OrderKind,
     #[serde(rename = "ps")]
@@ -121,6 +156,17 @@ struct OrderFields<'a> {
     close_position: bool,
     #[serde(rename = "rp")]
     realized_pnl: Decimal,
+    #[serde(rename = "pP")]
+    price_protect: bool,
+    /// "Ignore", says the documentation, as of the next.
+    si: u8,
+    ss: u8,
+    #[serde(rename = "V")]
+    self_trade_prevention: &'static str,
+    #[serde(rename = "pm")]
+    price_match: &'static str,
+    #[serde(rename = "gtd")]
+    good_till_date: i64,
 }
 
 fn order_fields<'a>(order: &'a Order, execution: &Execution, time: i64) -> OrderFields<'a> {
@@ -128,6 +174,7 @@ fn order_fields<'a>(order: &'a Order, execution: &Execution, time: i64) -> Order
         Execution::New => ("NEW", None),
         Execution::Canceled => ("CANCELED", None),
         Execution::Expired => ("EXPIRED", None),
+        Execution::Amended => ("AMENDMENT", None),
         Execution::Trade(fill) => ("TRADE", Some(fill)),
     };
     let of_fill = |value: fn(&crate::Fill) -> Decimal| fill.map(value).unwrap_or_default();
@@ -140,24 +187,32 @@ fn order_fields<'a>(order: &'a Order, execution: &Execution, time: i64) -> Order
         quantity: order.terms.quantity,
         price: order.terms.price,
         average_price: order.average_price(),
-        stop_price: "0",
+        stop_price: order.terms.stop_price,
         execution: word,
         status: order.status,
         order_id: order.id,
         last_quantity: of_fill(|fill| fill.qty),
         executed: order.executed,
         last_price: of_fill(|fill| fill.price),
-        fee_asset: "USDT",
-        fee: of_fill(|fill| fill.fee),
+        fee_asset: fill.map(|_| "USDT"),
+        fee: fill.map(|fill| fill.fee),
         time,
         trade_id: fill.map_or(0, |fill| fill.trade_id),
+        bids: "0",
+        asks: "0",
         maker: fill.is_some_and(|fill| fill.maker),
         reduce_only: order.terms.reduce_only,
-        working_type: "CONTRACT_PRICE",
-        original_kind: order.terms.kind,
+        working_type: order.terms.working_type,
+        original_kind: order.original_kind,
         position_side: "BOTH",
-        close_position: false,
+        close_position: order.terms.close_position,
         realized_pnl: of_fill(|fill| fill.realized_pnl),
+        price_protect: false,
+        si: 0,
+        ss: 0,
+        self_trade_prevention: "NONE",
+        price_match: "NONE",
+        good_till_date: 0,
     }
 }
 
@@ -175,36 +230,58 @@ struct AccountEvent<'a> {
 struct AccountFields<'a> {
     m: &'static str,
     #[serde(rename = "B")]
-    balances: [Balance; 1],
+    balances: [BalanceFields; 1],
     #[serde(rename = "P")]
-    positions: [Position<'a>; 1],
+    positions: [PositionFields<'a>; 1],
 }
 
 #[derive(Serialize)]
-struct Balance {
+struct BalanceFields {
     a: &'static str,
     wb: Decimal,
     cw: Decimal,
     bc: &'static str,
 }
 
+/// In the order of the documentation, under its short names.
 #[derive(Serialize)]
-struct Position<'a> {
+struct PositionFields<'a> {
     s: &'a str,
     pa: Decimal,
     ep: Decimal,
+    bep: Decimal,
+    cr: Decimal,
     up: Decimal,
+    mt: &'static str,
+    iw: &'static str,
     ps: &'static str,
+}
+
+fn account_fields(balance: &Balance) -> AccountFields<'_> {
+    let wallet = balance.wallet.normalize();
+    let position = PositionFields {
+        s: &balance.symbol,
+        pa: balance.amount,
+        ep: balance.entry_price,
+        bep: balance.break_even_price,
+        cr: balance.realized.normalize(),
+        up: balance.unrealized.normalize(),
+        mt: "cross",
+        iw: "0",
+        ps: "BOTH",
+    };
+    let funds = BalanceFields { a: "USDT", wb: wallet, cw: wallet, bc: "0" };
+    AccountFields { m: "ORDER", balances: [funds], positions: [position] }
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use tokio::{sync::Notify, time::timeout};
+    use tokio::time::timeout;
 
     use super::*;
-    use crate::{Config, Exchange, stream::Hub};
+    use crate::{Config, Exchange};
 
     const HOUR: Duration = Duration::from_secs(60 * 60);
 
@@ -214,7 +291,7 @@ mod tests {
         let config = env::os::Config { data_dir: data.path().into(), ..Default::default() };
         let env = env::os::env(config).expect("an environment");
         let exchange = Exchange::new(Config::default());
-        let venue = Arc::new(Venue { env, exchange, hub: Hub::default(), key_created: Notify::new() });
+        let venue = Arc::new(Venue::new(env, exchange));
         let expiry = venue.env.spawn("expiry", expire_keys(venue.clone()));
         tokio::task::yield_now().await;
 
@@ -224,7 +301,7 @@ mod tests {
         seat.subscribe("key");
         assert!(timeout(HOUR - Duration::from_secs(1), inbox.events.recv()).await.is_err());
         let event = timeout(Duration::from_secs(2), inbox.events.recv()).await.expect("it expires now");
-        assert!(event.is_some_and(|event| event.contains("\"e\":\"listenKeyExpired\"")));
+        assert!(event.is_some_and(|event| event.text.contains("\"e\":\"listenKeyExpired\"")));
         assert_eq!(venue.exchange.lock().keys.active(0), None);
         expiry.abort();
     }

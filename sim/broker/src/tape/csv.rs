@@ -13,6 +13,12 @@ pub const HEADER: &str =
 const COLUMNS: usize = 7;
 /// No price or quantity of a tape may be larger: beyond it the product of two would not fit.
 const MAX_NUMBER: Decimal = Decimal::from_parts(1_000_000_000, 0, 0, false, 0);
+/// No id may be larger: beyond it JSON readers lose digits, and repeated playing could run out of ids.
+const MAX_ID: u64 = 1 << 53;
+/// No aggregate trade may have more single trades.
+const MAX_TRADES: u64 = 1_000_000;
+/// The year 10000: later times are microseconds, as other dumps of the venue have them.
+const MAX_TIME: i64 = 253_402_300_800_000;
 
 /// A tape that cannot be read: where, what was expected, what was there.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -30,7 +36,8 @@ pub struct TapeError {
     pub found: String,
 }
 
-/// Reads a dump. `name` is the file's name for errors.
+/// Reads a dump: plain text, not compressed; with or without [`HEADER`] as its first line. `name` is the file's name for
+/// errors.
 ///
 /// # Errors
 /// The first thing that is wrong: a malformed field, an id that does not follow the one before, a time that goes back,
@@ -38,6 +45,7 @@ pub struct TapeError {
 pub fn parse_csv(name: &str, text: &str) -> Result<Vec<AggTrade>, TapeError> {
     let mut trades: Vec<AggTrade> = Vec::new();
     let mut lines = 0;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     for (index, line) in text.lines().enumerate() {
         lines = index + 1;
         if line.is_empty() || (index == 0 && line == HEADER) {
@@ -77,7 +85,7 @@ struct Row<'a> {
 
 impl<'a> Row<'a> {
     fn trade(&mut self, before: Option<&AggTrade>) -> Result<AggTrade, TapeError> {
-        let id = self.field::<u64>("a trade id", |_| true)?;
+        let id = self.field::<u64>("a trade id", |id| *id <= MAX_ID)?;
         if let Some(expected) = before.and_then(|b| b.id.checked_add(1)).filter(|next| *next != id) {
             return Err(self.error(
                 0,
@@ -87,12 +95,14 @@ impl<'a> Row<'a> {
         }
         let price = self.field("a price above zero", in_range)?;
         let quantity = self.field("a quantity above zero", in_range)?;
-        let first_trade_id = self.field::<u64>("the id of the first trade", |_| true)?;
-        let last_trade_id = self
-            .field("the id of the last trade, not below that of the first", |last| *last >= first_trade_id)?;
+        let first_trade_id = self.field::<u64>("the id of the first trade", |id| *id <= MAX_ID)?;
+        let last_trade_id = self.field("the id of the last trade, not below that of the first", |last| {
+            (first_trade_id..first_trade_id + MAX_TRADES).contains(last)
+        })?;
         let earliest = before.map_or(0, |b| b.time);
-        let time =
-            self.field("a time in milliseconds, not before the line before", |time| *time >= earliest)?;
+        let time = self.field("a time in milliseconds, not before the line before", |time| {
+            (earliest..MAX_TIME).contains(time)
+        })?;
         let is_buyer_maker = self.word()?;
         if !self.end {
             let rest = &self.text[self.offset..];
@@ -109,8 +119,8 @@ impl<'a> Row<'a> {
 
     fn word(&mut self) -> Result<bool, TapeError> {
         match self.next() {
-            (_, "true" | "True") => Ok(true),
-            (_, "false" | "False") => Ok(false),
+            (_, "true" | "True" | "TRUE" | "1") => Ok(true),
+            (_, "false" | "False" | "FALSE" | "0") => Ok(false),
             (start, other) => Err(self.error(start, "true or false".into(), other)),
         }
     }
@@ -149,6 +159,10 @@ mod tests {
         let trades = parse_csv("btc.csv", row).expect("a good tape");
         assert_eq!(parse_csv("btc.csv", &format!("{HEADER}\n{row}")).expect("a good tape"), trades);
         assert_eq!(to_csv(&trades), format!("{HEADER}\n{row}"));
+        let with = |word: &str| row.replace("true", word);
+        for variant in [with("True"), with("TRUE"), with("1"), format!("\u{feff}{HEADER}\r\n\r\n{row}")] {
+            assert_eq!(parse_csv("btc.csv", &variant).as_ref(), Ok(&trades), "{variant}");
+        }
     }
 
     #[test]
@@ -156,6 +170,14 @@ mod tests {
         assert_eq!(error("1,x,1,1,1,1,true"), "btc.csv:1:3: expected a price above zero, found \"x\"");
         assert_eq!(error("1,2,0,1,1,1,true"), "btc.csv:1:5: expected a quantity above zero, found \"0\"");
         assert_eq!(error("1,2,3,4,5,6,yes"), "btc.csv:1:13: expected true or false, found \"yes\"");
+        assert_eq!(
+            error("1,2,3,4,5,1700000000000000,true"),
+            "btc.csv:1:11: expected a time in milliseconds, not before the line before, found \"1700000000000000\""
+        );
+        assert_eq!(
+            error("99999999999999999999,2,3,4,5,6,1").split(" found").next(),
+            Some("btc.csv:1:1: expected a trade id,")
+        );
         assert_eq!(error("1,2,3"), "btc.csv:1:6: expected the id of the first trade, found \"\"");
         assert_eq!(error("1,2,3,4,5,6,true,8"), "btc.csv:1:18: expected 7 columns, found \"8\"");
         assert_eq!(

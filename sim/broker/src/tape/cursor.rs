@@ -30,16 +30,17 @@ pub(crate) struct Cursor {
 
 enum Source {
     Walk(Walk),
-    Recording { trades: Arc<Vec<AggTrade>>, position: usize },
+    Recording { trades: Arc<Vec<AggTrade>>, position: usize, once: bool },
 }
 
 impl Cursor {
     pub fn new(symbol: &SymbolConfig, seed: u64) -> Self {
         let (mut source, next_id, next_trade_id) = match &symbol.tape {
             Tape::Synthetic(synthetic) => (Source::Walk(Walk::new(symbol, synthetic, seed)), 1, 1),
-            Tape::Trades(trades) => {
+            Tape::Trades(trades) | Tape::Once(trades) => {
                 let (id, trade_id) = trades.first().map_or((1, 1), |first| (first.id, first.first_trade_id));
-                (Source::Recording { trades: trades.clone(), position: 0 }, id, trade_id)
+                let once = matches!(symbol.tape, Tape::Once(_));
+                (Source::Recording { trades: trades.clone(), position: 0, once }, id, trade_id)
             }
         };
         let next = source.advance();
@@ -74,7 +75,10 @@ impl Source {
     fn advance(&mut self) -> Option<Step> {
         match self {
             Self::Walk(walk) => Some(walk.step()),
-            Self::Recording { trades, position } => {
+            Self::Recording { trades, position, once } => {
+                if *once && *position == trades.len() {
+                    return None;
+                }
                 let index = *position % trades.len().max(1);
                 let trade = trades.get(index)?;
                 let delay = match (index.checked_sub(1), *position) {
@@ -122,6 +126,14 @@ mod tests {
         }
         assert!(played.windows(2).all(|pair| pair[0].last_trade_id + 1 == pair[1].first_trade_id));
         assert_eq!(played[3].time, played[2].time + 1_000);
+    }
+
+    #[test]
+    fn a_recording_that_is_played_once_ends() {
+        let walked = record(&SymbolConfig::default(), 1, WallTime::from_millis(0), 3);
+        let tape = Tape::Trades(Arc::new(walked.clone())).once();
+        let symbol = SymbolConfig { tape, ..SymbolConfig::default() };
+        assert_eq!(record(&symbol, 1, walked_start(&walked), 6), walked);
     }
 
     fn walked_start(trades: &[AggTrade]) -> WallTime {

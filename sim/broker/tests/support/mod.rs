@@ -3,9 +3,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use broker::{AggTrade, Config, Exchange, Server, SymbolConfig, Tape, sign};
+use broker::{AggTrade, Config, Exchange, Liquidity, Server, SymbolConfig, Tape, sign};
 use bytes::Bytes;
-use env::{BoxStream, Env, Task, WallTime};
+use env::{BoxStream, Env, Task};
 use futures_util::{SinkExt, StreamExt};
 use http_body_util::{BodyExt, Full};
 use hyper::{HeaderMap, Request};
@@ -44,7 +44,11 @@ impl Answer {
 
 pub type Socket = WebSocketStream<BoxStream>;
 
-/// A market that trades at these prices, `interval_ms` apart, again and again.
+/// What the market maker has at each price of [`prices`].
+pub const LEVEL: Decimal = Decimal::from_parts(10, 0, 0, false, 0);
+
+/// A market that trades at these prices, `interval_ms` apart, again and again. Each is the best bid; the best ask is a tick
+/// above, and there are 20 levels of 10 units on either side.
 pub fn prices(interval_ms: i64, prices: &[&str]) -> Config {
     let trade = |(index, price): (usize, &&str)| AggTrade {
         id: index as u64 + 1,
@@ -53,10 +57,12 @@ pub fn prices(interval_ms: i64, prices: &[&str]) -> Config {
         first_trade_id: index as u64 + 1,
         last_trade_id: index as u64 + 1,
         time: index as i64 * interval_ms,
-        is_buyer_maker: false,
+        is_buyer_maker: true,
     };
     let tape = Tape::Trades(Arc::new(prices.iter().enumerate().map(trade).collect()));
-    Config { port: 0, symbols: vec![SymbolConfig { tape, ..SymbolConfig::default() }], ..Config::default() }
+    let liquidity = Liquidity { least: LEVEL, most: LEVEL, levels: 20 };
+    let symbol = SymbolConfig { tape, liquidity, ..SymbolConfig::default() };
+    Config { port: 0, symbols: vec![symbol], ..Config::default() }
 }
 
 impl Broker {
@@ -126,8 +132,12 @@ impl Broker {
         answer.json["listenKey"].as_str().unwrap().to_owned()
     }
 
+    pub async fn connect(&self) -> BoxStream {
+        self.env.net.connect("127.0.0.1", self.port).await.unwrap()
+    }
+
     pub async fn open(&self, target: &str) -> Socket {
-        let stream = self.env.net.connect("127.0.0.1", self.port).await.unwrap();
+        let stream = self.connect().await;
         client_async(format!("ws://broker{target}"), stream).await.unwrap().0
     }
 }
@@ -173,6 +183,3 @@ pub fn dec(text: &str) -> Decimal {
 pub fn number(value: &Value) -> Decimal {
     dec(value.as_str().unwrap_or_else(|| panic!("{value} is no text")))
 }
-
-/// When the tape among the fixtures starts.
-pub const EPOCH: WallTime = WallTime::from_millis(1_700_000_000_000);

@@ -1,4 +1,4 @@
-//! Commands about the server: COMMAND, DBSIZE, FLUSHALL, INFO, TIME.
+//! Commands about the server: COMMAND, INFO, TIME.
 
 use std::fmt::{self, Write};
 
@@ -8,13 +8,8 @@ use crate::error::CommandError;
 /// The version whose behaviour is followed.
 pub(super) const REDIS_VERSION: &str = "7.4.1";
 
-pub(super) const COMMANDS: &[Command] = &[
-    at_least("command", 1, command),
-    exactly("dbsize", 1, dbsize),
-    at_least("flushall", 1, flushall),
-    at_least("info", 1, info),
-    exactly("time", 1, time),
-];
+pub(super) const COMMANDS: &[Command] =
+    &[at_least("command", 1, command), at_least("info", 1, info), exactly("time", 1, time)];
 
 const COMMAND_SUBCOMMANDS: &[Command] =
     &[exactly("count", 2, command_count), at_least("docs", 2, command_docs)];
@@ -35,24 +30,6 @@ fn command_count(call: &mut Call<'_>) -> Result<(), CommandError> {
 
 fn command_docs(call: &mut Call<'_>) -> Result<(), CommandError> {
     call.reply.map(0);
-    Ok(())
-}
-
-fn dbsize(call: &mut Call<'_>) -> Result<(), CommandError> {
-    call.reply.count(call.state.db.len());
-    Ok(())
-}
-
-fn flushall(call: &mut Call<'_>) -> Result<(), CommandError> {
-    match call.args.get(1) {
-        None => {}
-        Some(mode)
-            if call.args.len() == 2
-                && (mode.eq_ignore_ascii_case(b"sync") || mode.eq_ignore_ascii_case(b"async")) => {}
-        Some(_) => return Err(CommandError::Syntax),
-    }
-    call.state.db.clear();
-    call.reply.ok();
     Ok(())
 }
 

@@ -4,20 +4,34 @@
 
 mod admin;
 mod connection;
+mod expiry;
+mod hashes;
+mod key_scans;
 mod keys;
+mod numbers;
 mod options;
+mod scripts;
+mod set;
+mod stream_claims;
+mod stream_group_reads;
+mod stream_groups;
+mod stream_ids;
+mod stream_info;
 mod stream_reads;
 mod streams;
 mod strings;
+mod transactions;
 
-use std::{cmp::Ordering, sync::LazyLock};
+pub(crate) use transactions::Transaction;
+
+use std::{cmp::Ordering, sync::LazyLock, time::Duration};
 
 use env::WallTime;
 
 use crate::{
-    blocking::Blocked,
+    blocking::{Blocked, Pending},
     connection::Session,
-    db::WallMs,
+    db::{Key, WallMs},
     error::CommandError,
     resp::{Args, Reply},
     server::{Shared, State},
@@ -27,10 +41,21 @@ use crate::{
 const FAMILIES: &[&[Command]] = &[
     admin::COMMANDS,
     connection::COMMANDS,
+    expiry::COMMANDS,
+    hashes::COMMANDS,
+    key_scans::COMMANDS,
     keys::COMMANDS,
+    numbers::COMMANDS,
+    scripts::COMMANDS,
+    set::COMMANDS,
+    stream_claims::COMMANDS,
+    stream_group_reads::COMMANDS,
+    stream_groups::COMMANDS,
+    stream_info::COMMANDS,
     stream_reads::COMMANDS,
     streams::COMMANDS,
     strings::COMMANDS,
+    transactions::COMMANDS,
 ];
 
 static COMMANDS: LazyLock<Vec<Command>> = LazyLock::new(|| {
@@ -51,13 +76,33 @@ pub(crate) struct Call<'a> {
     pub(crate) state: &'a mut State,
     pub(crate) session: &'a mut Session,
     pub(crate) reply: Reply<'a>,
+    pub(crate) origin: Origin,
     /// Set instead of writing a reply: the command waits.
     pub(crate) blocked: Option<Blocked>,
+}
+
+/// Who asks for a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// A client, which may wait for the answer.
+    Client,
+    /// EXEC.
+    Transaction,
+    /// A script.
+    Script,
 }
 
 impl Call<'_> {
     fn now_ms(&self) -> WallMs {
         self.now.as_millis()
+    }
+
+    /// Lets the client wait; a command that may not wait is answered as if its time were up.
+    fn wait(&mut self, keys: Vec<Key>, pending: Box<dyn Pending>, timeout: Option<Duration>) {
+        match self.origin {
+            Origin::Client => self.blocked = Some(Blocked { keys, pending, timeout }),
+            Origin::Transaction | Origin::Script => self.reply.null_array(),
+        }
     }
 }
 
@@ -70,8 +115,40 @@ struct Command {
     /// In lower case.
     name: &'static str,
     arity: Arity,
+    flags: &'static [Flag],
+    keys: Keys,
     run: Handler,
 }
+
+/// What is true of a command, as COMMAND tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flag {
+    /// It may wait.
+    Blocking,
+    /// It may need more memory.
+    DenyOom,
+    /// It takes constant or logarithmic time.
+    Fast,
+    /// Its keys are found only by looking at its other arguments.
+    MovableKeys,
+    /// Scripts may not call it.
+    NoScript,
+    /// It only reads.
+    ReadOnly,
+    /// It changes data.
+    Write,
+}
+
+/// Where a command's keys are: the index of the first and the last, which counts from the end when negative, and from
+/// one to the next. All zero without keys.
+#[derive(Clone, Copy, Default)]
+struct Keys {
+    first: i8,
+    last: i8,
+    step: i8,
+}
+
+const NO_KEYS: Keys = Keys { first: 0, last: 0, step: 0 };
 
 /// How many arguments a command takes, its name included; for a subcommand both names.
 #[derive(Clone, Copy)]
@@ -81,14 +158,31 @@ enum Arity {
 }
 
 const fn exactly(name: &'static str, count: usize, run: Handler) -> Command {
-    Command { name, arity: Arity::Exactly(count), run }
+    Command { name, arity: Arity::Exactly(count), flags: &[], keys: NO_KEYS, run }
+}
+
+/// A subcommand or variation that a command's syntax does not know.
+fn subcommand_syntax(call: &Call<'_>, container: &'static str) -> CommandError {
+    CommandError::SubcommandSyntax { name: lossy(&call.args[1]), container }
 }
 
 const fn at_least(name: &'static str, count: usize, run: Handler) -> Command {
-    Command { name, arity: Arity::AtLeast(count), run }
+    Command { name, arity: Arity::AtLeast(count), flags: &[], keys: NO_KEYS, run }
 }
 
 impl Command {
+    const fn flags(self, flags: &'static [Flag]) -> Self {
+        Self { flags, ..self }
+    }
+
+    const fn keys(self, first: i8, last: i8, step: i8) -> Self {
+        Self { keys: Keys { first, last, step }, ..self }
+    }
+
+    fn is(&self, flag: Flag) -> bool {
+        self.flags.contains(&flag)
+    }
+
     fn admits(&self, count: usize) -> bool {
         match self.arity {
             Arity::Exactly(exact) => count == exact,
@@ -97,26 +191,51 @@ impl Command {
     }
 }
 
-/// Executes a request and serves whoever waited for what it did.
+/// Executes a request, or keeps it for EXEC, and serves whoever waited for what it did.
 pub(crate) fn execute(call: &mut Call<'_>) {
-    let start = call.reply.mark();
-    call.state.statistics.commands += 1;
-    call.state.db.expire(call.now_ms());
-    let outcome = dispatch(call);
-    if let Err(error) = &outcome {
-        call.reply.rewind(start);
-        call.reply.error(error);
-    }
+    let now = call.now_ms();
+    call.state.db.expire(now);
+    answer(call, |call| match admit(&call.args) {
+        Ok(command) if transactions::keeps(call, command) => {
+            transactions::keep(call);
+            Ok(())
+        }
+        Ok(command) => run(call, command),
+        Err(refusal) => {
+            transactions::refuse(call);
+            Err(refusal)
+        }
+    });
     let State { db, waiters, .. } = &mut *call.state;
-    waiters.serve(db);
+    db.effects.commit();
+    waiters.serve(db, now);
 }
 
-fn dispatch(call: &mut Call<'_>) -> Result<(), CommandError> {
-    let command = find(&COMMANDS, &call.args[0]).ok_or_else(|| unknown_command(&call.args))?;
-    if !command.admits(call.args.len()) {
-        return Err(arity(command.name));
+/// Lets `attempt` write the reply, or writes why it was refused.
+fn answer<'a>(call: &mut Call<'a>, attempt: impl FnOnce(&mut Call<'a>) -> Result<(), CommandError>) {
+    let start = call.reply.mark();
+    if let Err(error) = attempt(call) {
+        call.reply.rewind(start);
+        call.reply.error(&error);
     }
-    (command.run)(call)
+}
+
+/// The command that a request names, if it has as many arguments as that takes.
+fn admit(args: &Args<'_>) -> Result<&'static Command, CommandError> {
+    let command = find(&COMMANDS, &args[0]).ok_or_else(|| unknown_command(args))?;
+    if command.admits(args.len()) { Ok(command) } else { Err(arity(command.name)) }
+}
+
+/// Runs a command and sees to it that its effect is recorded.
+fn run(call: &mut Call<'_>, command: &Command) -> Result<(), CommandError> {
+    call.state.statistics.commands += 1;
+    let before = (call.state.db.changes(), call.state.db.effects.unit_len());
+    let outcome = (command.run)(call);
+    let db = &mut call.state.db;
+    if db.changes() != before.0 && db.effects.unit_len() == before.1 {
+        db.effects.repeat(call.args);
+    }
+    outcome
 }
 
 /// Executes a container command: `table` holds its subcommands, alphabetically.

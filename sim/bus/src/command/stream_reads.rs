@@ -2,49 +2,28 @@
 
 use std::{ops::RangeInclusive, time::Duration};
 
-use super::{Call, Command, at_least, options::Options};
+use super::{
+    Call, Command, Flag, Origin, at_least, lossy,
+    options::Options,
+    stream_ids::{entry_id, interval, write_entries},
+};
 use crate::{
-    blocking::{Blocked, Pending},
-    db::{Db, Key},
+    blocking::Pending,
+    db::{Db, Key, WallMs},
     error::CommandError,
-    resp::{Protocol, Reply, parse_i64},
+    resp::{Args, Protocol, Reply, parse_i64},
     stream::{Stream, StreamId},
 };
 
-pub(super) const COMMANDS: &[Command] =
-    &[at_least("xrange", 4, xrange), at_least("xread", 4, xread), at_least("xrevrange", 4, xrevrange)];
+pub(super) const COMMANDS: &[Command] = &[
+    at_least("xrange", 4, xrange).flags(&[Flag::ReadOnly]).keys(1, 1, 1),
+    at_least("xread", 4, xread).flags(&[Flag::ReadOnly, Flag::Blocking, Flag::MovableKeys]),
+    at_least("xrevrange", 4, xrevrange).flags(&[Flag::ReadOnly]).keys(1, 1, 1),
+];
 
-const INVALID_ID: CommandError =
-    CommandError::Refused("ERR Invalid stream ID specified as stream command argument");
-
-/// Parses `ms` or `ms-seq`; `missing_seq` completes the former.
-pub(super) fn entry_id(argument: &[u8], missing_seq: u64) -> Result<StreamId, CommandError> {
-    let (ms, seq) = match argument.iter().position(|&byte| byte == b'-') {
-        Some(dash) => (&argument[..dash], Some(&argument[dash + 1..])),
-        None => (argument, None),
-    };
-    Ok(StreamId { ms: id_part(ms)?, seq: seq.map_or(Ok(missing_seq), id_part)? })
-}
-
-/// As Redis's `string2ull`, leading zeros included, but without the spaces and plus signs that its `strtoull` lets through.
-fn id_part(digits: &[u8]) -> Result<u64, CommandError> {
-    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
-        return Err(INVALID_ID);
-    }
-    std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok()).ok_or(INVALID_ID)
-}
-
-/// Writes an entry as `[id, [field, value, …]]`.
-pub(super) fn write_entry(reply: &mut Reply<'_>, (id, fields): (StreamId, &[u8])) {
-    reply.array(2);
-    reply.id(id);
-    reply.encoded(fields);
-}
-
-fn write_entries<'a>(reply: &mut Reply<'_>, entries: impl Iterator<Item = (StreamId, &'a [u8])> + Clone) {
-    reply.array(entries.clone().count());
-    entries.for_each(|entry| write_entry(reply, entry));
-}
+/// How many entries of a stream a client gets that waited for them and set no limit (`XREAD_BLOCKED_DEFAULT_COUNT`,
+/// Redis `t_stream.c`).
+pub(super) const AFTER_WAITING: usize = 1_000;
 
 fn xrange(call: &mut Call<'_>) -> Result<(), CommandError> {
     let range = interval(&call.args[2], &call.args[3])?;
@@ -56,30 +35,6 @@ fn xrevrange(call: &mut Call<'_>) -> Result<(), CommandError> {
     let range = interval(&call.args[3], &call.args[2])?;
     let count = range_count(call)?;
     reply_range(call, range, count, true)
-}
-
-fn interval(start: &[u8], end: &[u8]) -> Result<RangeInclusive<StreamId>, CommandError> {
-    let start = match start {
-        [b'(', id @ ..] => entry_id(id, 0)?
-            .successor()
-            .ok_or(CommandError::Refused("ERR invalid start ID for the interval"))?,
-        id => edge_or_entry_id(id, 0)?,
-    };
-    let end = match end {
-        [b'(', id @ ..] => entry_id(id, u64::MAX)?
-            .predecessor()
-            .ok_or(CommandError::Refused("ERR invalid end ID for the interval"))?,
-        id => edge_or_entry_id(id, u64::MAX)?,
-    };
-    Ok(start..=end)
-}
-
-fn edge_or_entry_id(argument: &[u8], missing_seq: u64) -> Result<StreamId, CommandError> {
-    match argument {
-        b"-" => Ok(StreamId::MIN),
-        b"+" => Ok(StreamId::MAX),
-        id => entry_id(id, missing_seq),
-    }
 }
 
 fn range_count(call: &Call<'_>) -> Result<usize, CommandError> {
@@ -105,103 +60,81 @@ fn reply_range(
         None => reply.array(0),
         // Redis's answer to a count of zero differs from that to an empty range.
         Some(_) if count == 0 => reply.null_array(),
-        Some(stream) if newest_first => write_entries(reply, stream.range(range).rev().take(count)),
-        Some(stream) => write_entries(reply, stream.range(range).take(count)),
+        Some(stream) if newest_first => write_entries(reply, stream.log.range(range).rev().take(count)),
+        Some(stream) => write_entries(reply, stream.log.range(range).take(count)),
     }
     Ok(())
 }
 
-/// XREAD with its ids resolved: what comes after an id, of several streams.
-struct Read {
-    streams: Vec<(Key, StreamId)>,
+/// What XREAD and XREADGROUP have in common.
+pub(super) struct ReadOptions<'a> {
+    /// How many milliseconds to wait: `None` not at all, 0 for ever.
+    pub(super) block: Option<u64>,
     /// At most so many entries of each stream.
-    count: usize,
+    pub(super) count: Option<usize>,
+    /// Nothing that is delivered will be acknowledged.
+    pub(super) noack: bool,
+    /// The group and the consumer.
+    pub(super) group: Option<(&'a [u8], &'a [u8])>,
+    /// The streams' keys, each with the argument that says where to read.
+    pub(super) streams: Vec<(&'a [u8], &'a [u8])>,
 }
 
-impl Pending for Read {
-    fn attempt(&self, db: &mut Db, reply: &mut Reply<'_>) -> bool {
-        // A key that meanwhile holds something else is as good as missing: the client goes on waiting.
-        let found = || {
-            self.streams.iter().filter_map(|(key, after)| {
-                let stream = db.stream(key).ok().flatten()?;
-                let from =
-                    after.successor().filter(|from| stream.last().is_some_and(|(last, _)| last >= *from))?;
-                Some((key, stream, from))
-            })
-        };
-        let streams = found().count();
-        if streams == 0 {
-            return false;
-        }
-        match reply.protocol() {
-            Protocol::Resp2 => reply.array(streams),
-            Protocol::Resp3 => reply.map(streams),
-        }
-        for (key, stream, from) in found() {
-            if reply.protocol() == Protocol::Resp2 {
-                reply.array(2);
+impl<'a> ReadOptions<'a> {
+    pub(super) fn parse(args: Args<'a>, origin: Origin, of_group: bool) -> Result<Self, CommandError> {
+        let mut read = Self { block: None, count: None, noack: false, group: None, streams: Vec::new() };
+        let mut options = Options::from(args, 1);
+        while let Some(option) = options.next() {
+            if option.eq_ignore_ascii_case(b"block") && options.left() > 0 {
+                if origin == Origin::Script {
+                    let name = lossy(&args[0]);
+                    return Err(CommandError::RefusedArgument(format!(
+                        "ERR {name} command is not allowed with BLOCK option from scripts"
+                    )));
+                }
+                read.block = Some(timeout_millis(options.value()?)?);
+            } else if option.eq_ignore_ascii_case(b"count") && options.left() > 0 {
+                // Zero and less mean no limit.
+                read.count = usize::try_from(options.integer()?).ok().filter(|count| *count > 0);
+            } else if option.eq_ignore_ascii_case(b"group") && options.left() >= 2 {
+                if !of_group {
+                    return Err(CommandError::Refused(
+                        "ERR The GROUP option is only supported by XREADGROUP. You called XREAD instead.",
+                    ));
+                }
+                read.group = Some((options.value()?, options.value()?));
+            } else if option.eq_ignore_ascii_case(b"noack") {
+                if !of_group {
+                    return Err(CommandError::Refused(
+                        "ERR The NOACK option is only supported by XREADGROUP. You called XREAD instead.",
+                    ));
+                }
+                read.noack = true;
+            } else if option.eq_ignore_ascii_case(b"streams") && options.left() > 0 {
+                return read.streams(args, &options);
+            } else {
+                return Err(CommandError::Syntax);
             }
-            reply.bulk(key);
-            write_entries(reply, stream.range(from..=StreamId::MAX).take(self.count));
         }
-        true
+        Err(CommandError::Syntax)
     }
-}
 
-fn xread(call: &mut Call<'_>) -> Result<(), CommandError> {
-    let (read, block) = parse_read(call)?;
-    if read.attempt(&mut call.state.db, &mut call.reply) {
-        return Ok(());
-    }
-    match block {
-        None => call.reply.null_array(),
-        Some(millis) => {
-            let keys = read.streams.iter().map(|(key, _)| key.clone()).collect();
-            let timeout = (millis > 0).then(|| Duration::from_millis(millis));
-            call.blocked = Some(Blocked { keys, pending: Box::new(read), timeout });
+    /// Reads the keys and what belongs to each, which are all that is left.
+    fn streams(mut self, args: Args<'a>, options: &Options<'_>) -> Result<Self, CommandError> {
+        if !options.left().is_multiple_of(2) {
+            return Err(CommandError::Refused(
+                "ERR Unbalanced XREAD list of streams: for each stream key an ID or '$' must be specified.",
+            ));
         }
+        let keys = args.from(options.position()).take(options.left() / 2);
+        self.streams = keys.zip(args.from(options.position() + options.left() / 2)).collect();
+        Ok(self)
     }
-    Ok(())
-}
 
-/// The read, and how many milliseconds it may wait: `None` not at all, 0 for ever.
-fn parse_read(call: &Call<'_>) -> Result<(Read, Option<u64>), CommandError> {
-    let mut options = Options::from(call.args, 1);
-    let mut count = usize::MAX;
-    let mut block = None;
-    loop {
-        let option = options.next().ok_or(CommandError::Syntax)?;
-        if option.eq_ignore_ascii_case(b"block") {
-            block = Some(timeout_millis(options.value()?)?);
-        } else if option.eq_ignore_ascii_case(b"count") {
-            // Zero and less mean no limit.
-            count = usize::try_from(options.integer()?).ok().filter(|count| *count > 0).unwrap_or(usize::MAX);
-        } else if option.eq_ignore_ascii_case(b"group") && options.left() >= 2 {
-            return Err(CommandError::Refused(
-                "ERR The GROUP option is only supported by XREADGROUP. You called XREAD instead.",
-            ));
-        } else if option.eq_ignore_ascii_case(b"noack") {
-            return Err(CommandError::Refused(
-                "ERR The NOACK option is only supported by XREADGROUP. You called XREAD instead.",
-            ));
-        } else if option.eq_ignore_ascii_case(b"streams") && options.left() > 0 {
-            break;
-        } else {
-            return Err(CommandError::Syntax);
-        }
+    /// When to give up; `None` is never.
+    pub(super) fn timeout(block: u64) -> Option<Duration> {
+        (block > 0).then(|| Duration::from_millis(block))
     }
-    if !options.left().is_multiple_of(2) {
-        return Err(CommandError::Refused(
-            "ERR Unbalanced 'xread' list of streams: for each stream key an ID or '$' must be specified.",
-        ));
-    }
-    let keys = call.args.from(options.position()).take(options.left() / 2);
-    let ids = call.args.from(options.position() + options.left() / 2);
-    let streams = keys
-        .zip(ids)
-        .map(|(key, id)| Ok((Key::from(key), read_after(call.state.db.stream(key)?, id)?)))
-        .collect::<Result<_, _>>()?;
-    Ok((Read { streams, count }, block))
 }
 
 /// As `getTimeoutFromObjectOrReply`, Redis `timeout.c`.
@@ -211,47 +144,90 @@ fn timeout_millis(argument: &[u8]) -> Result<u64, CommandError> {
     u64::try_from(millis).map_err(|_| CommandError::Refused("ERR timeout is negative"))
 }
 
-/// The id after which XREAD reads: `$` is the newest id ever used, `+` the one just before it.
+/// Writes the head of an answer about so many streams.
+pub(super) fn write_head(reply: &mut Reply<'_>, streams: usize) {
+    match reply.protocol() {
+        Protocol::Resp2 => reply.array(streams),
+        Protocol::Resp3 => reply.map(streams),
+    }
+}
+
+/// Writes the key of a stream; its entries follow.
+pub(super) fn write_key(reply: &mut Reply<'_>, key: &[u8]) {
+    if reply.protocol() == Protocol::Resp2 {
+        reply.array(2);
+    }
+    reply.bulk(key);
+}
+
+fn xread(call: &mut Call<'_>) -> Result<(), CommandError> {
+    let read = ReadOptions::parse(call.args, call.origin, false)?;
+    let db = &call.state.db;
+    let mut after = Vec::with_capacity(read.streams.len());
+    for (key, id) in &read.streams {
+        after.push((*key, read_after(db.stream(key)?, id)?));
+    }
+    let grown: Vec<(&[u8], &Stream, StreamId)> = after
+        .iter()
+        .filter_map(|(key, after)| {
+            let stream = db.stream(key).ok().flatten()?;
+            let newest = stream.log.last().map(|(newest, _)| newest)?;
+            Some((*key, stream, after.successor().filter(|from| newest >= *from)?))
+        })
+        .collect();
+    if !grown.is_empty() {
+        write_head(&mut call.reply, grown.len());
+        for (key, stream, from) in grown {
+            write_key(&mut call.reply, key);
+            let entries = stream.log.range(from..=StreamId::MAX);
+            write_entries(&mut call.reply, entries.take(read.count.unwrap_or(usize::MAX)));
+        }
+        return Ok(());
+    }
+    match read.block {
+        None => call.reply.null_array(),
+        Some(block) => {
+            let streams: Vec<(Key, StreamId)> =
+                after.into_iter().map(|(key, after)| (Key::from(key), after)).collect();
+            let keys = streams.iter().map(|(key, _)| key.clone()).collect();
+            let pending = WaitingRead { streams, count: read.count.unwrap_or(AFTER_WAITING) };
+            call.wait(keys, Box::new(pending), ReadOptions::timeout(block));
+        }
+    }
+    Ok(())
+}
+
+/// XREAD that waits, with its ids resolved.
+struct WaitingRead {
+    streams: Vec<(Key, StreamId)>,
+    count: usize,
+}
+
+impl Pending for WaitingRead {
+    /// The client gets what is new in the stream that grew, and only that (`serveClientsBlockedOnStreamKey`, Redis
+    /// `blocked.c`). A key that meanwhile holds something else is as good as missing.
+    fn attempt(&self, key: &Key, db: &mut Db, _: WallMs, reply: &mut Reply<'_>) -> bool {
+        let after = self.streams.iter().find(|(awaited, _)| awaited == key).map(|(_, after)| *after);
+        let (Some(after), Ok(Some(stream))) = (after, db.stream(key)) else {
+            return false;
+        };
+        let Some(from) = after.successor().filter(|from| stream.log.last_id() >= *from) else {
+            return false;
+        };
+        write_head(reply, 1);
+        write_key(reply, key);
+        write_entries(reply, stream.log.range(from..=StreamId::MAX).take(self.count));
+        true
+    }
+}
+
+/// The id after which XREAD reads: `$` is the newest id ever used.
 fn read_after(stream: Option<&Stream>, id: &[u8]) -> Result<StreamId, CommandError> {
-    let newest = stream.map_or(StreamId::MIN, Stream::last_id);
     match id {
-        b"$" => Ok(newest),
-        b"+" => Ok(newest.predecessor().unwrap_or(StreamId::MIN)),
+        b"$" => Ok(stream.map_or(StreamId::MIN, |stream| stream.log.last_id())),
         b">" => Err(CommandError::Refused(
             "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> option.",
         )),
         id => entry_id(id, 0),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn entry_ids_are_read_as_redis_reads_them() {
-        let id = |ms, seq| Ok(StreamId { ms, seq });
-        assert_eq!(entry_id(b"12", 7), id(12, 7));
-        assert_eq!(entry_id(b"12-3", 7), id(12, 3));
-        assert_eq!(entry_id(b"007-01", 0), id(7, 1));
-        assert_eq!(entry_id(b"18446744073709551615-18446744073709551615", 0), Ok(StreamId::MAX));
-        for bad in ["", "-", "+", "1-", "-1", "1-2-3", "a", "1-*", "+1", "18446744073709551616"] {
-            assert_eq!(entry_id(bad.as_bytes(), 0), Err(INVALID_ID), "{bad}");
-        }
-    }
-
-    #[test]
-    fn an_exclusive_end_of_an_interval_moves_to_its_neighbour() {
-        let id = |ms, seq| StreamId { ms, seq };
-        assert_eq!(interval(b"-", b"+"), Ok(StreamId::MIN..=StreamId::MAX));
-        assert_eq!(interval(b"(5", b"(7-0"), Ok(id(5, 1)..=id(6, u64::MAX)));
-        assert_eq!(interval(b"5", b"7"), Ok(id(5, 0)..=id(7, u64::MAX)));
-        let last = b"(18446744073709551615-18446744073709551615";
-        assert_eq!(interval(last, b"+"), Err(CommandError::Refused("ERR invalid start ID for the interval")));
-        assert_eq!(
-            interval(b"-", b"(0-0"),
-            Err(CommandError::Refused("ERR invalid end ID for the interval"))
-        );
-        assert_eq!(interval(b"(-", b"+"), Err(INVALID_ID));
     }
 }

@@ -1,26 +1,25 @@
-//! Commands that change a stream or describe it: XADD, XDEL, XINFO, XLEN, XTRIM.
+//! Commands that change a stream: XADD, XDEL, XLEN, XSETID, XTRIM.
 
 use super::{
-    Call, Command, arity, at_least, dispatch_subcommand, exactly, lossy,
+    Call, Command, Flag, arity, at_least, exactly,
     options::Options,
-    stream_reads::{entry_id, write_entry},
+    stream_ids::{entry_id, entry_ids},
 };
 use crate::{
     db::{Ttl, Value},
+    effects::Effects,
     error::CommandError,
     resp::{Args, Protocol, Reply, parse_i64},
-    stream::{NODE_ENTRIES, NewId, Stream, StreamId, Trim, TrimTo},
+    stream::{NODE_ENTRIES, NewId, StreamId, Trim, TrimTo},
 };
 
 pub(super) const COMMANDS: &[Command] = &[
-    at_least("xadd", 5, xadd),
-    at_least("xdel", 3, xdel),
-    at_least("xinfo", 2, xinfo),
-    exactly("xlen", 2, xlen),
-    at_least("xtrim", 4, xtrim),
+    at_least("xadd", 5, xadd).flags(&[Flag::Write, Flag::DenyOom, Flag::Fast]).keys(1, 1, 1),
+    at_least("xdel", 3, xdel).flags(&[Flag::Write, Flag::Fast]).keys(1, 1, 1),
+    exactly("xlen", 2, xlen).flags(&[Flag::ReadOnly, Flag::Fast]).keys(1, 1, 1),
+    at_least("xsetid", 3, xsetid).flags(&[Flag::Write, Flag::DenyOom, Flag::Fast]).keys(1, 1, 1),
+    at_least("xtrim", 4, xtrim).flags(&[Flag::Write]).keys(1, 1, 1),
 ];
-
-const XINFO_SUBCOMMANDS: &[Command] = &[at_least("stream", 3, xinfo_stream)];
 
 /// What `~` removes at most when LIMIT is not given: 100 nodes.
 const DEFAULT_LIMIT: usize = 100 * NODE_ENTRIES;
@@ -67,18 +66,18 @@ impl TrimOptions {
     }
 
     fn finish(self) -> Result<Option<Trim>, CommandError> {
-        match (self.to, self.limit) {
-            (None, None) => Ok(None),
-            (None, Some(_)) => Err(CommandError::Refused(
+        if self.to.is_none() && self.limit.is_some_and(|limit| limit > 0) {
+            return Err(CommandError::Refused(
                 "ERR syntax error, LIMIT cannot be used without specifying a trimming strategy",
-            )),
-            (Some(_), Some(_)) if !self.approximate => Err(CommandError::Refused(
-                "ERR syntax error, LIMIT cannot be used without the special ~ option",
-            )),
-            (Some(to), limit) => {
-                Ok(Some(Trim { to, at_most: self.approximate.then_some(limit.unwrap_or(DEFAULT_LIMIT)) }))
-            }
+            ));
         }
+        if self.limit.is_some() && !self.approximate {
+            return Err(CommandError::Refused(
+                "ERR syntax error, LIMIT cannot be used without the special ~ option",
+            ));
+        }
+        let at_most = self.approximate.then(|| self.limit.unwrap_or(DEFAULT_LIMIT));
+        Ok(self.to.map(|to| Trim { to, at_most }))
     }
 }
 
@@ -119,25 +118,47 @@ fn xadd(call: &mut Call<'_>) -> Result<(), CommandError> {
         }
         db.set(key, Value::Stream(Box::default()), Ttl::Forever);
     }
-    let Some(stream) = db.stream_mut(key)? else {
+    let Some((stream, effects)) = db.stream_and_effects(key)? else {
         return Err(CommandError::WrongType);
     };
-    if stream.last_id() == StreamId::MAX {
+    let log = &mut stream.log;
+    if log.last_id() == StreamId::MAX {
         return Err(CommandError::Refused(
             "ERR The stream has exhausted the last possible ID, unable to add more items",
         ));
     }
     let now = u64::try_from(call.now.as_millis()).unwrap_or(0);
-    let id = stream.id_for(new_id, now).ok_or(CommandError::Refused(
+    let id = log.id_for(new_id, now).ok_or(CommandError::Refused(
         "ERR The ID specified in XADD is equal or smaller than the target stream top item",
     ))?;
-    stream.append(id, encode_fields(&call.args, options.position()));
-    if let Some(trim) = trim {
-        stream.trim(trim);
-    }
+    log.append(id, encode_fields(&call.args, options.position()));
+    let trimmed_to = trim.filter(|trim| log.trim(*trim) > 0).map(|_| log.len());
+    report_added(effects, key, id, trimmed_to, call.args.from(options.position()));
+    db.changed(key);
+    db.signal(key);
     call.reply.id(id);
-    call.state.waiters.signal(key);
     Ok(())
+}
+
+/// Records an entry with the id that it got and, if the stream was trimmed, how many entries are left.
+fn report_added<'a>(
+    effects: &mut Effects,
+    key: &[u8],
+    id: StreamId,
+    trimmed_to: Option<usize>,
+    fields: impl Iterator<Item = &'a [u8]>,
+) {
+    if !effects.recording() {
+        return;
+    }
+    let (id, len) = (id.to_string(), trimmed_to.map(|len| len.to_string()));
+    let mut words: Vec<&[u8]> = vec![b"XADD", key];
+    if let Some(len) = &len {
+        words.extend([&b"MAXLEN"[..], b"=", len.as_bytes()]);
+    }
+    words.push(id.as_bytes());
+    fields.for_each(|field| words.push(field));
+    effects.push(&words);
 }
 
 fn new_id(argument: &[u8]) -> Result<NewId, CommandError> {
@@ -165,21 +186,63 @@ fn header_len(number: usize) -> usize {
 }
 
 fn xdel(call: &mut Call<'_>) -> Result<(), CommandError> {
-    let stream = call.state.db.stream_mut(&call.args[1])?;
-    let deleted = match stream {
-        None => 0,
-        Some(stream) => {
-            // All ids are checked before the first entry goes.
-            call.args.from(2).try_for_each(|id| entry_id(id, 0).map(drop))?;
-            call.args.from(2).filter(|id| entry_id(id, 0).is_ok_and(|id| stream.delete(id))).count()
-        }
-    };
+    let key = &call.args[1];
+    let mut deleted = 0;
+    if let Some(stream) = call.state.db.stream_mut(key)? {
+        // All ids are checked before the first entry goes.
+        let ids = entry_ids(call.args.from(2))?;
+        deleted = ids.into_iter().filter(|id| stream.log.delete(*id)).count();
+    }
+    if deleted > 0 {
+        call.state.db.changed(key);
+    }
     call.reply.count(deleted);
     Ok(())
 }
 
 fn xlen(call: &mut Call<'_>) -> Result<(), CommandError> {
-    call.reply.count(call.state.db.stream(&call.args[1])?.map_or(0, Stream::len));
+    call.reply.count(call.state.db.stream(&call.args[1])?.map_or(0, |stream| stream.log.len()));
+    Ok(())
+}
+
+fn xsetid(call: &mut Call<'_>) -> Result<(), CommandError> {
+    let last_id = entry_id(&call.args[2], 0)?;
+    let (mut added, mut deleted) = (None, None);
+    let mut options = Options::from(call.args, 3);
+    while let Some(option) = options.next() {
+        if option.eq_ignore_ascii_case(b"entriesadded") && options.left() > 0 {
+            let count = u64::try_from(options.integer()?);
+            added = Some(count.map_err(|_| CommandError::Refused("ERR entries_added must be positive"))?);
+        } else if option.eq_ignore_ascii_case(b"maxdeletedid") && options.left() > 0 {
+            let id = entry_id(options.value()?, 0)?;
+            if last_id < id {
+                return Err(CommandError::Refused(
+                    "ERR The ID specified in XSETID is smaller than the provided max_deleted_entry_id",
+                ));
+            }
+            deleted = Some(id).filter(|id| *id != StreamId::MIN);
+        } else {
+            return Err(CommandError::Syntax);
+        }
+    }
+    let key = &call.args[1];
+    let log = match call.state.db.stream_mut(key)? {
+        Some(stream) => &mut stream.log,
+        None => return Err(CommandError::Refused("ERR no such key")),
+    };
+    if log.last().is_some_and(|(newest, _)| last_id < newest) {
+        return Err(CommandError::Refused(
+            "ERR The ID specified in XSETID is smaller than the target stream top item",
+        ));
+    }
+    if added.is_some_and(|added| (log.len() as u64) > added) {
+        return Err(CommandError::Refused(
+            "ERR The entries_added specified in XSETID is smaller than the target stream length",
+        ));
+    }
+    log.set_history(last_id, added, deleted);
+    call.state.db.changed_unseen();
+    call.reply.ok();
     Ok(())
 }
 
@@ -194,49 +257,16 @@ fn xtrim(call: &mut Call<'_>) -> Result<(), CommandError> {
     let trim = trim
         .finish()?
         .ok_or(CommandError::Refused("ERR syntax error, XTRIM must be called with a trimming strategy"))?;
-    let removed = call.state.db.stream_mut(&call.args[1])?.map_or(0, |stream| stream.trim(trim));
-    call.reply.count(removed);
-    Ok(())
-}
-
-fn xinfo(call: &mut Call<'_>) -> Result<(), CommandError> {
-    dispatch_subcommand(call, "xinfo", XINFO_SUBCOMMANDS)
-}
-
-/// Without FULL. The two radix tree figures are those of a tree whose nodes are all full.
-fn xinfo_stream(call: &mut Call<'_>) -> Result<(), CommandError> {
-    let stream = call.state.db.stream(&call.args[2])?.ok_or(CommandError::Refused("ERR no such key"))?;
-    if call.args.len() > 3 {
-        let name = lossy(&call.args[1]);
-        return Err(CommandError::RefusedArgument(format!(
-            "ERR unknown subcommand or wrong number of arguments for '{name}'. Try XINFO HELP."
-        )));
-    }
-    let nodes = stream.len().div_ceil(NODE_ENTRIES);
-    let reply = &mut call.reply;
-    reply.map(10);
-    for (name, count) in
-        [("length", stream.len()), ("radix-tree-keys", nodes), ("radix-tree-nodes", nodes + 1)]
-    {
-        reply.bulk(name.as_bytes());
-        reply.count(count);
-    }
-    reply.bulk(b"last-generated-id");
-    reply.id(stream.last_id());
-    reply.bulk(b"max-deleted-entry-id");
-    reply.id(stream.max_deleted_id());
-    reply.bulk(b"entries-added");
-    reply.count(stream.added());
-    reply.bulk(b"recorded-first-entry-id");
-    reply.id(stream.first().map_or(StreamId::MIN, |(id, _)| id));
-    reply.bulk(b"groups");
-    reply.count(0);
-    for (name, entry) in [("first-entry", stream.first()), ("last-entry", stream.last())] {
-        reply.bulk(name.as_bytes());
-        match entry {
-            Some(entry) => write_entry(reply, entry),
-            None => reply.null(),
+    let key = &call.args[1];
+    let db = &mut call.state.db;
+    let mut removed = 0;
+    if let Some((stream, effects)) = db.stream_and_effects(key)? {
+        removed = stream.log.trim(trim);
+        if removed > 0 {
+            effects.push(&[b"XTRIM", key, b"MAXLEN", b"=", stream.log.len().to_string().as_bytes()]);
+            db.changed(key);
         }
     }
+    call.reply.count(removed);
     Ok(())
 }

@@ -1,43 +1,43 @@
-//! Commands about strings: APPEND, DECR, DECRBY, GET, GETDEL, INCR, INCRBY, MGET, MSET, SET, SETNX, STRLEN.
+//! Commands about strings: APPEND, GET, GETDEL, GETRANGE, MGET, MSET, MSETNX, SETNX, SETRANGE, STRLEN, SUBSTR.
 
-use super::{
-    Call, Command, arity, at_least, exactly,
-    options::{Options, integer},
-};
-use crate::{
-    db::{Ttl, WallMs},
-    error::CommandError,
-};
+use super::{Call, Command, Flag, arity, at_least, exactly, options::integer};
+use crate::{db::Ttl, error::CommandError};
+
+const READ: &[Flag] = &[Flag::ReadOnly];
+const READ_FAST: &[Flag] = &[Flag::ReadOnly, Flag::Fast];
+const GROW: &[Flag] = &[Flag::Write, Flag::DenyOom];
+const GROW_FAST: &[Flag] = &[Flag::Write, Flag::DenyOom, Flag::Fast];
 
 pub(super) const COMMANDS: &[Command] = &[
-    exactly("append", 3, append),
-    exactly("decr", 2, |call| add(call, -1)),
-    exactly("decrby", 3, decrby),
-    exactly("get", 2, get),
-    exactly("getdel", 2, getdel),
-    exactly("incr", 2, |call| add(call, 1)),
-    exactly("incrby", 3, |call| add(call, integer(&call.args[2])?)),
-    at_least("mget", 2, mget),
-    at_least("mset", 3, mset),
-    at_least("set", 3, set),
-    exactly("setnx", 3, setnx),
-    exactly("strlen", 2, strlen),
+    exactly("append", 3, append).flags(GROW_FAST).keys(1, 1, 1),
+    exactly("get", 2, get).flags(READ_FAST).keys(1, 1, 1),
+    exactly("getdel", 2, getdel).flags(&[Flag::Write, Flag::Fast]).keys(1, 1, 1),
+    exactly("getrange", 4, getrange).flags(READ).keys(1, 1, 1),
+    at_least("mget", 2, mget).flags(READ_FAST).keys(1, -1, 1),
+    at_least("mset", 3, mset).flags(GROW).keys(1, -1, 2),
+    at_least("msetnx", 3, msetnx).flags(GROW).keys(1, -1, 2),
+    exactly("setnx", 3, setnx).flags(GROW_FAST).keys(1, 1, 1),
+    exactly("setrange", 4, setrange).flags(GROW).keys(1, 1, 1),
+    exactly("strlen", 2, strlen).flags(READ_FAST).keys(1, 1, 1),
+    exactly("substr", 4, getrange).flags(READ).keys(1, 1, 1),
 ];
+
+const TOO_LONG: CommandError =
+    CommandError::Refused("ERR string exceeds maximum allowed size (proto-max-bulk-len)");
 
 fn append(call: &mut Call<'_>) -> Result<(), CommandError> {
     let (key, tail) = (&call.args[1], &call.args[2]);
-    let len = match call.state.db.string_mut(key)? {
-        Some(string) if string.len() + tail.len() > call.shared.limits.bulk => {
-            return Err(CommandError::Refused(
-                "ERR string exceeds maximum allowed size (proto-max-bulk-len)",
-            ));
-        }
+    let db = &mut call.state.db;
+    let len = match db.string_mut(key)? {
+        Some(string) if string.len() + tail.len() > call.shared.limits.bulk => return Err(TOO_LONG),
         Some(string) => {
             string.extend_from_slice(tail);
-            string.len()
+            let len = string.len();
+            db.changed(key);
+            len
         }
         None => {
-            call.state.db.set_string(key, tail, Ttl::Forever);
+            db.set_string(key, tail, Ttl::Forever);
             tail.len()
         }
     };
@@ -45,23 +45,8 @@ fn append(call: &mut Call<'_>) -> Result<(), CommandError> {
     Ok(())
 }
 
-fn decrby(call: &mut Call<'_>) -> Result<(), CommandError> {
-    let by = integer(&call.args[2])?;
-    add(call, by.checked_neg().ok_or(CommandError::Refused("ERR decrement would overflow"))?)
-}
-
-/// Adds to a number that is kept as decimal text; a missing key counts as 0.
-fn add(call: &mut Call<'_>, by: i64) -> Result<(), CommandError> {
-    let key = &call.args[1];
-    let old = call.state.db.string(key)?.map_or(Ok(0), integer)?;
-    let sum =
-        old.checked_add(by).ok_or(CommandError::Refused("ERR increment or decrement would overflow"))?;
-    call.state.db.set_string(key, itoa::Buffer::new().format(sum).as_bytes(), Ttl::Keep);
-    call.reply.integer(sum);
-    Ok(())
-}
-
-fn get(call: &mut Call<'_>) -> Result<(), CommandError> {
+/// Writes a key's string.
+pub(super) fn get(call: &mut Call<'_>) -> Result<(), CommandError> {
     match call.state.db.string(&call.args[1])? {
         Some(string) => call.reply.bulk(string),
         None => call.reply.null(),
@@ -71,7 +56,24 @@ fn get(call: &mut Call<'_>) -> Result<(), CommandError> {
 
 fn getdel(call: &mut Call<'_>) -> Result<(), CommandError> {
     get(call)?;
-    call.state.db.remove(&call.args[1]);
+    let key = &call.args[1];
+    if call.state.db.remove(key) {
+        call.state.db.effects.push(&[b"DEL", key]);
+    }
+    Ok(())
+}
+
+/// The bytes from one position to another, both of which count from the end when negative.
+fn getrange(call: &mut Call<'_>) -> Result<(), CommandError> {
+    let (start, end) = (integer(&call.args[2])?, integer(&call.args[3])?);
+    let string = call.state.db.string(&call.args[1])?.unwrap_or_default();
+    let len = i64::try_from(string.len()).unwrap_or(i64::MAX);
+    let absolute =
+        |position: i64| if position < 0 { (position.saturating_add(len)).max(0) } else { position };
+    let backwards = start < 0 && end < 0 && start > end;
+    let (first, behind) = (absolute(start), absolute(end).saturating_add(1).min(len));
+    let range = usize::try_from(first).unwrap_or(usize::MAX)..usize::try_from(behind).unwrap_or(0);
+    call.reply.bulk(string.get(range).filter(|_| !backwards).unwrap_or_default());
     Ok(())
 }
 
@@ -87,126 +89,30 @@ fn mget(call: &mut Call<'_>) -> Result<(), CommandError> {
     Ok(())
 }
 
-fn mset(call: &mut Call<'_>) -> Result<(), CommandError> {
+/// The pairs that MSET and MSETNX set.
+fn pairs<'a>(
+    call: &Call<'a>,
+    name: &'static str,
+) -> Result<impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a>, CommandError> {
     if call.args.len().is_multiple_of(2) {
-        return Err(arity("mset"));
+        return Err(arity(name));
     }
-    for (key, value) in call.args.from(1).step_by(2).zip(call.args.from(2).step_by(2)) {
-        call.state.db.set_string(key, value, Ttl::Forever);
-    }
+    Ok(call.args.from(1).step_by(2).zip(call.args.from(2).step_by(2)))
+}
+
+fn mset(call: &mut Call<'_>) -> Result<(), CommandError> {
+    pairs(call, "mset")?.for_each(|(key, value)| call.state.db.set_string(key, value, Ttl::Forever));
     call.reply.ok();
     Ok(())
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Condition {
-    Always,
-    IfMissing,
-    IfPresent,
-}
-
-struct SetOptions {
-    condition: Condition,
-    return_old: bool,
-    ttl: Ttl,
-}
-
-impl SetOptions {
-    fn parse(mut options: Options<'_>, now: WallMs) -> Result<Self, CommandError> {
-        let mut condition = Condition::Always;
-        let mut return_old = false;
-        let mut keep = false;
-        let mut expiry: Option<(Expiry, &[u8])> = None;
-        while let Some(option) = options.next() {
-            let unless = |other| {
-                if condition == other { Err(CommandError::Syntax) } else { Ok(()) }
-            };
-            match option.to_ascii_lowercase().as_slice() {
-                b"nx" => {
-                    unless(Condition::IfPresent)?;
-                    condition = Condition::IfMissing;
-                }
-                b"xx" => {
-                    unless(Condition::IfMissing)?;
-                    condition = Condition::IfPresent;
-                }
-                b"get" => return_old = true,
-                b"keepttl" if expiry.is_none() => keep = true,
-                name => {
-                    let kind = Expiry::from_name(name).ok_or(CommandError::Syntax)?;
-                    // The same kind twice is legal and the last one counts, as in Redis.
-                    if keep || expiry.is_some_and(|(other, _)| other != kind) {
-                        return Err(CommandError::Syntax);
-                    }
-                    expiry = Some((kind, options.value()?));
-                }
-            }
-        }
-        let ttl = match expiry {
-            Some((kind, argument)) => Ttl::Until(kind.deadline(integer(argument)?, now)?),
-            None if keep => Ttl::Keep,
-            None => Ttl::Forever,
-        };
-        Ok(Self { condition, return_old, ttl })
+/// All or nothing: nothing when one of the keys is there.
+fn msetnx(call: &mut Call<'_>) -> Result<(), CommandError> {
+    let none_exists = pairs(call, "msetnx")?.all(|(key, _)| call.state.db.peek(key).is_none());
+    if none_exists {
+        pairs(call, "msetnx")?.for_each(|(key, value)| call.state.db.set_string(key, value, Ttl::Forever));
     }
-}
-
-/// How SET states a deadline.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Expiry {
-    InSeconds,
-    InMillis,
-    AtSecond,
-    AtMilli,
-}
-
-impl Expiry {
-    fn from_name(lower: &[u8]) -> Option<Self> {
-        match lower {
-            b"ex" => Some(Self::InSeconds),
-            b"px" => Some(Self::InMillis),
-            b"exat" => Some(Self::AtSecond),
-            b"pxat" => Some(Self::AtMilli),
-            _ => None,
-        }
-    }
-
-    fn deadline(self, amount: i64, now: WallMs) -> Result<WallMs, CommandError> {
-        let (unit, from) = match self {
-            Self::InSeconds => (1_000, now),
-            Self::InMillis => (1, now),
-            Self::AtSecond => (1_000, 0),
-            Self::AtMilli => (1, 0),
-        };
-        Some(amount)
-            .filter(|amount| *amount > 0)
-            .and_then(|amount| amount.checked_mul(unit)?.checked_add(from))
-            .filter(|deadline| *deadline > 0)
-            .ok_or(CommandError::InvalidExpire("set"))
-    }
-}
-
-fn set(call: &mut Call<'_>) -> Result<(), CommandError> {
-    let args = call.args;
-    let options = SetOptions::parse(Options::from(args, 3), call.now_ms())?;
-    let key = &args[1];
-    if options.return_old {
-        get(call)?;
-    }
-    let db = &mut call.state.db;
-    let may = match options.condition {
-        Condition::Always => true,
-        Condition::IfMissing => db.get(key).is_none(),
-        Condition::IfPresent => db.get(key).is_some(),
-    };
-    if may {
-        db.set_string(key, &args[2], options.ttl);
-    }
-    match (options.return_old, may) {
-        (true, _) => {}
-        (false, true) => call.reply.ok(),
-        (false, false) => call.reply.null(),
-    }
+    call.reply.integer(i64::from(none_exists));
     Ok(())
 }
 
@@ -217,6 +123,29 @@ fn setnx(call: &mut Call<'_>) -> Result<(), CommandError> {
         call.state.db.set_string(key, &call.args[2], Ttl::Forever);
     }
     call.reply.integer(i64::from(missing));
+    Ok(())
+}
+
+/// Overwrites part of a string, which grows with zero bytes as far as needed.
+fn setrange(call: &mut Call<'_>) -> Result<(), CommandError> {
+    let (key, part) = (&call.args[1], &call.args[3]);
+    let offset = usize::try_from(integer(&call.args[2])?)
+        .map_err(|_| CommandError::Refused("ERR offset is out of range"))?;
+    let db = &mut call.state.db;
+    let old = db.string(key)?;
+    if part.is_empty() {
+        call.reply.count(old.map_or(0, <[u8]>::len));
+        return Ok(());
+    }
+    let end = offset.saturating_add(part.len());
+    if end > call.shared.limits.bulk {
+        return Err(TOO_LONG);
+    }
+    let mut string = old.unwrap_or_default().to_vec();
+    string.resize(string.len().max(end), 0);
+    string[offset..end].copy_from_slice(part);
+    db.set_string(key, &string, Ttl::Keep);
+    call.reply.count(string.len());
     Ok(())
 }
 

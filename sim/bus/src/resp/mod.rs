@@ -4,7 +4,7 @@ mod reply;
 mod request;
 
 pub(crate) use reply::{Protocol, Reply};
-pub(crate) use request::{Args, Limits, ProtocolError, RequestReader};
+pub(crate) use request::{Args, Limits, OwnedArgs, ProtocolError, RequestReader};
 
 use std::ops::RangeInclusive;
 

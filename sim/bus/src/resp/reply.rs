@@ -46,6 +46,11 @@ impl<'a> Reply<'a> {
         self.protocol = protocol;
     }
 
+    /// Writes part of this reply, in a version of its own.
+    pub(crate) fn reborrow(&mut self, protocol: Protocol) -> Reply<'_> {
+        Reply { out: &mut *self.out, protocol }
+    }
+
     /// Where the next byte goes; see [`Reply::rewind`].
     pub(crate) fn mark(&self) -> usize {
         self.out.len()

@@ -90,6 +90,37 @@ impl<'a> Args<'a> {
     }
 }
 
+/// A request that is kept for later.
+#[derive(Clone, Debug)]
+pub(crate) struct OwnedArgs {
+    wire: Box<[u8]>,
+    spans: Box<[Span]>,
+}
+
+impl OwnedArgs {
+    /// A request made of these words, the command's name first.
+    pub(crate) fn from_words(words: &[Vec<u8>]) -> Self {
+        let mut start = 0;
+        let spans = words.iter().map(|word| {
+            let span = Span { start, end: start + word.len() };
+            start = span.end;
+            span
+        });
+        Self { spans: spans.collect(), wire: words.concat().into() }
+    }
+
+    /// The request again.
+    pub(crate) fn args(&self) -> Args<'_> {
+        Args { wire: &self.wire, spans: &self.spans }
+    }
+}
+
+impl From<Args<'_>> for OwnedArgs {
+    fn from(args: Args<'_>) -> Self {
+        Self { wire: args.wire.into(), spans: args.spans.into() }
+    }
+}
+
 impl Index<usize> for Args<'_> {
     type Output = [u8];
 

@@ -1,33 +1,44 @@
-//! Transactions: one writer at a time, READ COMMITTED, group commit.
+//! Transactions: READ COMMITTED, row locks, group commit.
 //!
-//! A statement changes tables in place while it holds the right to write. Its transaction's [`Layer`] then waits, together
-//! with those of other committers, for the log; the statement's client is answered when the record is durable. Readers never
-//! wait and see only what is durable, or their own transaction.
+//! A statement changes tables in place. A row that it changes or locks stays its transaction's until that is over; whoever
+//! wants it too waits ([`waits`]). A committed [`Layer`] waits, together with those of other committers, for the log; its
+//! client is answered, its rows become visible and its locks are given back when the record is durable. So nothing is ever
+//! built on what may still be lost, and layers can be undone in any order. Readers never wait for writers.
 //!
-//! A statement that is a whole transaction may build on changes that are not durable yet: its record comes after theirs, so
-//! it is durable only if they are, and nobody hears of its result before. A transaction of several statements talks to its
-//! client in between, so it waits until everything before it is durable.
-//!
-//! Deliberately absent: row locks. A second writer waits for the first even if they touch different rows.
+//! One transaction at a time changes the schema; a second waits for it.
 
+mod backends;
+mod checkpoint;
+mod commit;
+mod open;
+mod strike;
 #[cfg(test)]
 mod tests;
+mod waits;
 
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use env::WallClock;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
+use env::{Entropy, Env, WallClock};
+use faults::Board;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use backends::{Backend, Backends, administrator};
+pub(crate) use commit::Ticket;
+pub(crate) use open::{Ran, Writer};
+pub(crate) use waits::Wait;
+
+use self::{commit::Pending, open::Open, waits::Waits};
 use crate::{
     connection::crash_of_another,
     data::{Value, timestamp},
     error::{Result, SqlError},
-    sql::{self, Answer, Plan, Prepared, Statement},
-    store::{self, Catalog, Failure, Layer, Log, Tables, View},
+    fault::Fault,
+    sql::{self, Answer, Inputs, Plan, Prepared, Statement},
+    store::{Catalog, TableLock, Tables, TransactionId, View},
 };
 
 /// Texts of statements that are remembered in parsed form.
@@ -39,28 +50,33 @@ const CACHED_TEXT_BYTES: usize = 16 * 1024;
 pub(crate) struct Engine {
     state: Mutex<State>,
     cache: Mutex<BTreeMap<Arc<str>, Cached>>,
-    /// One permit: the right to write.
-    writer: Arc<Semaphore>,
     /// There is something to write into the log.
     work: Notify,
     clock: Arc<dyn WallClock>,
+    entropy: Arc<dyn Entropy>,
+    faults: Arc<Board<Fault>>,
     /// The log failed in a way that only recovery can mend.
     crashed: CancellationToken,
+    /// The server has been asked to end.
+    stopping: CancellationToken,
+    backends: Backends,
 }
 
 struct State {
     tables: Tables,
     /// Committed in memory, not durable yet; oldest first.
     pending: VecDeque<Pending>,
-    /// Of the transaction that holds the right to write.
-    open: Option<Layer>,
-}
-
-struct Pending {
-    layer: Layer,
-    /// Taken when the batch is written; empty if there is nothing to write.
-    redo: Vec<u8>,
-    done: oneshot::Sender<Result<()>>,
+    /// Those that have changed or locked something and have not committed.
+    open: BTreeMap<TransactionId, Open>,
+    /// The number given last.
+    last: u64,
+    /// Who is changing the schema.
+    reformer: Option<TransactionId>,
+    /// Table locks that exclude readers or writers; while there are none, taking a weak one needs no look at others.
+    strong_locks: usize,
+    waits: Waits,
+    /// Who wants a checkpoint.
+    checkpoints: Vec<checkpoint::Request>,
 }
 
 struct Cached {
@@ -75,20 +91,47 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Engine {
-    pub(crate) fn new(tables: Tables, clock: Arc<dyn WallClock>) -> Arc<Self> {
+    pub(crate) fn new(
+        tables: Tables,
+        env: &Env,
+        faults: Arc<Board<Fault>>,
+        stopping: CancellationToken,
+    ) -> Arc<Self> {
         Arc::new(Self {
-            state: Mutex::new(State { tables, pending: VecDeque::new(), open: None }),
+            state: Mutex::new(State {
+                tables,
+                pending: VecDeque::new(),
+                open: BTreeMap::new(),
+                last: 0,
+                reformer: None,
+                strong_locks: 0,
+                waits: Waits::default(),
+                checkpoints: Vec::new(),
+            }),
             cache: Mutex::default(),
-            writer: Arc::new(Semaphore::new(1)),
             work: Notify::new(),
-            clock,
+            clock: env.clock.clone(),
+            entropy: env.entropy.clone(),
+            faults,
             crashed: CancellationToken::new(),
+            stopping,
+            backends: Backends::default(),
         })
     }
 
     /// Resolves when the engine can no longer be used.
     pub(crate) fn crashed(&self) -> &CancellationToken {
         &self.crashed
+    }
+
+    /// Resolves when the server has been asked to end.
+    pub(crate) fn stopping(&self) -> &CancellationToken {
+        &self.stopping
+    }
+
+    /// Who is connected.
+    pub(crate) fn backends(&self) -> &Backends {
+        &self.backends
     }
 
     /// The wall clock, as a database value.
@@ -143,123 +186,27 @@ impl Engine {
         sql::bind(statement, declared, &Catalog { tables: &state.tables, own }).map(Arc::new)
     }
 
-    /// Runs a `SELECT` for someone who is not writing: sees what is durable. None when the plan belongs to another version
-    /// of the schema.
-    pub(crate) fn read(&self, prepared: &Prepared, params: &[Value], now: i64) -> Result<Option<Answer>> {
-        let state = self.alive()?;
+    /// Runs a statement of someone who has changed and locked nothing: it sees what is durable.
+    pub(crate) fn read(&self, prepared: &Prepared, params: &[Value], now: i64) -> Result<Ran> {
+        let mut state = self.alive()?;
         if is_stale(prepared, &state.tables) {
-            return Ok(None);
+            return Ok(Ran::Stale);
         }
-        let hidden = state.pending.iter().map(|pending| &pending.layer).chain(&state.open);
-        run_query(
-            prepared,
-            &state.tables,
-            View::without(&state.tables, hidden),
-            params,
-            now,
-            &*self.clock,
-            false,
-        )
-        .map(Some)
+        if state.strong_locks > 0
+            && let Some(holder) = prepared
+                .tables
+                .iter()
+                .find_map(|table| state.table_lock_holder(*table, TableLock::AccessShare, None))
+        {
+            return Ok(Ran::Waits(state.waits.wait(None, holder)));
+        }
+        let view = View::new(&state.tables, None);
+        run_query(prepared, &state.tables, view, self.inputs(params, now), false).map(Ran::Done)
     }
 
-    /// Waits for the right to write. With `alone` the transaction is the next statement only, and commits before anything
-    /// is sent; otherwise everything that was committed before is durable when this returns.
-    pub(crate) async fn writer(self: &Arc<Self>, alone: bool) -> Result<Writer> {
-        let permit = self.writer.clone().acquire_owned().await.map_err(|_| crash_of_another())?;
-        let writer = Writer { engine: self.clone(), _permit: permit };
-        if !alone {
-            let barrier = self.enqueue(Layer::default(), Vec::new());
-            // A refusal concerned others and has been undone; a crash is met again by whatever comes next.
-            let _ = barrier.durable().await;
-        }
-        Ok(writer)
-    }
-
-    fn enqueue(&self, layer: Layer, redo: Vec<u8>) -> Ticket {
-        let mut state = lock(&self.state);
-        self.enqueue_in(&mut state, layer, redo)
-    }
-
-    fn enqueue_in(&self, state: &mut State, layer: Layer, redo: Vec<u8>) -> Ticket {
-        if self.crashed.is_cancelled() {
-            return Ticket(Some(Err(crash_of_another())), None);
-        }
-        if redo.is_empty() && state.pending.is_empty() {
-            return Ticket(Some(Ok(())), None);
-        }
-        let (done, wait) = oneshot::channel();
-        state.pending.push_back(Pending { layer, redo, done });
-        self.work.notify_one();
-        Ticket(None, Some(wait))
-    }
-
-    /// Writes what is committed into the log until the log fails for good; returns why.
-    pub(crate) async fn write_log(&self, log: &mut Log) -> Box<SqlError> {
-        loop {
-            self.work.notified().await;
-            loop {
-                let batch: Vec<Vec<u8>> = lock(&self.state)
-                    .pending
-                    .iter_mut()
-                    .map(|pending| std::mem::take(&mut pending.redo))
-                    .collect();
-                if batch.is_empty() {
-                    break;
-                }
-                match log.append(&batch).await {
-                    Ok(()) => self.complete(&batch),
-                    Err(Failure::Refused { kept, error }) => {
-                        self.complete(&batch[..kept]);
-                        self.refuse(&error);
-                    }
-                    Err(Failure::Panic { error }) => {
-                        self.crash(&error);
-                        return error;
-                    }
-                }
-            }
-        }
-    }
-
-    fn complete(&self, batch: &[Vec<u8>]) {
-        let mut state = lock(&self.state);
-        for redo in batch {
-            let Some(Pending { layer, done, .. }) = state.pending.pop_front() else {
-                break;
-            };
-            state.tables.publish(&layer);
-            if !redo.is_empty() {
-                env::detail!("ledger.committed", bytes = redo.len() as u64);
-            }
-            // A client that has gone does not hear of it.
-            let _ = done.send(Ok(()));
-        }
-    }
-
-    /// Undoes everything that is not durable: later transactions were built on the refused one.
-    fn refuse(&self, error: &SqlError) {
-        let mut state = lock(&self.state);
-        let pending = std::mem::take(&mut state.pending);
-        let mut refused = Vec::with_capacity(pending.len());
-        for Pending { layer, done, .. } in pending.into_iter().rev() {
-            state.tables.undo(layer);
-            refused.push(done);
-        }
-        env::fact!("ledger.write_refused", sqlstate = error.state, reason = %error.message);
-        for done in refused.into_iter().rev() {
-            let _ = done.send(Err(Box::new(error.clone())));
-        }
-    }
-
-    /// Ends everything: nobody may see the tables any more, for what is durable in them is unknown.
-    fn crash(&self, error: &SqlError) {
-        let mut state = lock(&self.state);
-        self.crashed.cancel();
-        self.writer.close();
-        for Pending { done, .. } in std::mem::take(&mut state.pending) {
-            let _ = done.send(Err(Box::new(error.clone())));
-        }
+    /// What a statement is given from outside.
+    fn inputs<'a>(&'a self, params: &'a [Value], now: i64) -> Inputs<'a> {
+        Inputs { params, now, clock: &*self.clock }
     }
 
     /// The tables, unless the engine has crashed.
@@ -269,83 +216,16 @@ impl Engine {
     }
 }
 
-/// The right to write, and the transaction that uses it. Dropping it rolls the transaction back.
-pub(crate) struct Writer {
-    engine: Arc<Engine>,
-    _permit: OwnedSemaphorePermit,
-}
-
-impl Writer {
-    /// Runs a statement. After an error the whole transaction has been undone. None when the plan belongs to another
-    /// version of the schema; then nothing has happened.
-    pub(crate) fn run(&self, prepared: &Prepared, params: &[Value], now: i64) -> Result<Option<Answer>> {
-        let mut state = self.engine.alive()?;
-        let State { tables, open, .. } = &mut *state;
-        if is_stale(prepared, tables) {
-            return Ok(None);
-        }
-        let plan = &prepared.plan;
-        let mut layer = open.take().unwrap_or_default();
-        let result = if plan.writes() {
-            check_tables(prepared, tables, true)
-                .and_then(|()| sql::write(plan, tables, &mut layer, params, now, &*self.engine.clock))
-        } else {
-            run_query(prepared, tables, View::latest(tables), params, now, &*self.engine.clock, true)
-        };
-        match &result {
-            Ok(_) => *open = Some(layer),
-            Err(_) => tables.undo(layer),
-        }
-        result.map(Some)
-    }
-
-    /// Commits in memory; the ticket says when it is durable.
-    pub(crate) fn commit(self) -> Ticket {
-        let mut state = lock(&self.engine.state);
-        let layer = state.open.take().unwrap_or_default();
-        let redo = store::redo(&state.tables, &layer);
-        self.engine.enqueue_in(&mut state, layer, redo)
-    }
-}
-
-impl Drop for Writer {
-    fn drop(&mut self) {
-        let mut state = lock(&self.engine.state);
-        if let Some(layer) = state.open.take() {
-            state.tables.undo(layer);
-        }
-    }
-}
-
-/// A commit on its way to the disk.
-pub(crate) struct Ticket(Option<Result<()>>, Option<oneshot::Receiver<Result<()>>>);
-
-impl Ticket {
-    /// Waits until the commit is durable.
-    ///
-    /// # Errors
-    /// 53100 and 58030: it has been undone. With severity PANIC: whether it is durable is unknown.
-    pub(crate) async fn durable(self) -> Result<()> {
-        match self {
-            Self(Some(result), _) => result,
-            Self(None, Some(wait)) => wait.await.unwrap_or_else(|_| Err(crash_of_another())),
-            Self(None, None) => Ok(()),
-        }
-    }
-}
-
 fn run_query(
     prepared: &Prepared,
     tables: &Tables,
     view: View<'_>,
-    params: &[Value],
-    now: i64,
-    clock: &dyn WallClock,
+    inputs: Inputs<'_>,
     own: bool,
 ) -> Result<Answer> {
     check_tables(prepared, tables, own)?;
     match &prepared.plan {
-        Plan::Select(query) => sql::query(query, view, params, now, clock),
+        Plan::Select { query, .. } => sql::query(query, view, inputs),
         _ => Ok(Answer::default()),
     }
 }

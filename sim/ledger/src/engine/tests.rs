@@ -6,17 +6,16 @@ use std::{
 };
 
 use async_trait::async_trait;
-use env::WallTime;
 
 use super::*;
-use crate::error::state;
+use crate::{error::state, sql::Progress, store::Log};
 
-struct Clock;
+fn env() -> Env {
+    env::os::env(env::os::Config { data_dir: std::env::temp_dir(), ..Default::default() }).unwrap()
+}
 
-impl WallClock for Clock {
-    fn now(&self) -> WallTime {
-        WallTime::from_micros(0)
-    }
+fn engine() -> Arc<Engine> {
+    Engine::new(Tables::default(), &env(), Board::new(), CancellationToken::new())
 }
 
 /// Takes everything and counts the syncs.
@@ -49,35 +48,44 @@ impl env::File for File {
 
 async fn write(engine: &Arc<Engine>, sql: &str) -> Ticket {
     let prepared = engine.prepare(sql, &[], true).unwrap().unwrap();
-    let writer = engine.writer(true).await.unwrap();
-    assert!(writer.run(&prepared, &[], 0).unwrap().is_some());
-    writer.commit()
+    let writer = engine.begin(1).unwrap();
+    let ran = writer.run(&prepared, &[], 0, &mut Progress::default()).unwrap();
+    assert!(matches!(ran, Ran::Done(_)));
+    writer.commit().unwrap()
+}
+
+async fn count(engine: &Arc<Engine>) -> Vec<Vec<Value>> {
+    let count = engine.prepare("SELECT count(*) FROM t", &[], false).unwrap().unwrap();
+    match engine.read(&count, &[], 0).unwrap() {
+        Ran::Done(answer) => answer.rows,
+        _ => panic!("readers do not wait"),
+    }
 }
 
 #[tokio::test]
 async fn committers_that_wait_together_share_one_sync() {
-    let engine = Engine::new(Tables::default(), Arc::new(Clock));
-    let mut tickets = vec![write(&engine, "CREATE TABLE t (id INT PRIMARY KEY)").await];
-    for id in 0..7 {
-        tickets.push(write(&engine, &format!("INSERT INTO t VALUES ({id})")).await);
-    }
+    let file = File::default();
+    let mut log = Log::in_file(env().disk, Box::new(file.clone()));
+    let engine = engine();
+    let table = write(&engine, "CREATE TABLE t (id INT PRIMARY KEY)").await;
     let unseen = engine.prepare("SELECT count(*) FROM t", &[], false).unwrap_err();
     assert_eq!(unseen.state, state::UNDEFINED_TABLE);
-
-    let file = File::default();
-    let mut log = Log::in_file(Box::new(file.clone()));
-    let durable = async {
+    let story = async {
+        table.durable().await.unwrap();
+        let mut tickets = Vec::new();
+        for id in 0..7 {
+            tickets.push(write(&engine, &format!("INSERT INTO t VALUES ({id})")).await);
+        }
+        assert_eq!(count(&engine).await, [[Value::Int(0)]], "nobody sees what is not durable");
         for ticket in tickets {
-            ticket.durable().await.unwrap();
+            assert!(ticket.durable().await.unwrap());
         }
     };
     tokio::select! {
         biased;
-        error = engine.write_log(&mut log) => panic!("{error}"),
-        () = durable => {}
+        over = engine.write_log(&mut log, u64::MAX, std::future::pending()) => panic!("{over:?}"),
+        () = story => {}
     }
-    assert_eq!(file.0.load(Ordering::Relaxed), 1);
-
-    let count = engine.prepare("SELECT count(*) FROM t", &[], false).unwrap().unwrap();
-    assert_eq!(engine.read(&count, &[], 0).unwrap().unwrap().rows, [[Value::Int(7)]]);
+    assert_eq!(file.0.load(Ordering::Relaxed), 2, "one for the table, one for all rows");
+    assert_eq!(count(&engine).await, [[Value::Int(7)]]);
 }

@@ -39,7 +39,7 @@ impl Session {
         if let [statement] = &*self.engine.parse(sql)? {
             self.transaction.admit(statement)?;
         }
-        let prepared = self.engine.prepare(sql, types, self.transaction.owns_changes())?;
+        let prepared = self.engine.prepare(sql, types, self.transaction.owns_schema())?;
         if !name.is_empty() && self.statements.contains_key(name) {
             return Err(SqlError::new(
                 state::DUPLICATE_PREPARED,
@@ -162,8 +162,7 @@ impl Session {
                 return Err(SqlError::new("55000", "portal cannot be run"));
             }
             self.admit_text(&sql)?;
-            let alone = self.connection.next_is_sync();
-            let (answer, tag) = self.run_plan(&prepared, Origin::Text(&sql), &portal.params, alone).await?;
+            let (answer, tag) = self.run_plan(&prepared, Origin::Text(&sql), &portal.params).await?;
             portal.finished = true;
             if !returns_rows {
                 backend::command_complete(&tag, &mut self.connection.out);

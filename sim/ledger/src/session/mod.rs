@@ -5,14 +5,16 @@ mod extended;
 use std::{collections::BTreeMap, io, sync::Arc};
 
 use env::BoxStream;
+use tokio::{select, time::Instant};
 
 use extended::{Portal, Stored};
 
 use crate::{
-    connection::Connection,
+    connection::{Connection, Key, crash_of_another},
     data::Value,
-    engine::Engine,
+    engine::{Backend, Engine, administrator},
     error::{Result, Severity, SqlError, state},
+    patience::{Patience, reached},
     settings::Settings,
     sql::{Answer, Plan, Prepared},
     transaction::{Ended, Origin, Transaction, tag},
@@ -25,8 +27,8 @@ use crate::{
 /// One client's session.
 pub(crate) struct Session {
     engine: Arc<Engine>,
+    backend: Arc<Backend>,
     connection: Connection<BoxStream>,
-    settings: Settings,
     transaction: Transaction,
     statements: BTreeMap<String, Option<Stored>>,
     portals: BTreeMap<String, Option<Portal>>,
@@ -42,13 +44,24 @@ enum Next {
     Go,
 }
 
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.engine.backends().leave(self.backend.key.process);
+    }
+}
+
 impl Session {
-    pub(crate) fn new(engine: Arc<Engine>, connection: Connection<BoxStream>, settings: Settings) -> Self {
+    pub(crate) fn new(
+        engine: Arc<Engine>,
+        key: Key,
+        connection: Connection<BoxStream>,
+        settings: Settings,
+    ) -> Self {
         Self {
-            transaction: Transaction::new(engine.clone()),
+            transaction: Transaction::new(engine.clone(), key.process, settings),
+            backend: engine.backends().enter(key),
             engine,
             connection,
-            settings,
             statements: BTreeMap::new(),
             portals: BTreeMap::new(),
             skipping: false,
@@ -56,13 +69,13 @@ impl Session {
         }
     }
 
-    /// Serves the client until it leaves, breaks the protocol or the engine crashes.
+    /// Serves the client until it leaves, breaks the protocol, is sent away or the engine crashes.
     ///
     /// # Errors
     /// Those of the stream.
     pub(crate) async fn run(mut self) -> io::Result<()> {
         loop {
-            let next = match self.connection.next_frame(self.engine.crashed()).await? {
+            let next = match self.next_frame().await? {
                 Ok(Some(frame)) => self.handle(&frame).await?,
                 Ok(None) => return Ok(()),
                 Err(error) => self.report(error.severity(Severity::Fatal), false).await?,
@@ -71,6 +84,28 @@ impl Session {
                 return Ok(());
             }
         }
+    }
+
+    /// The next message, or why the session ends without one.
+    async fn next_frame(&mut self) -> io::Result<Result<Option<Frame>>> {
+        if let Some(frame) = self.connection.buffered_frame().transpose() {
+            return Ok(frame.map(Some));
+        }
+        let in_block = self.transaction.status() != Status::Idle;
+        let idle = self.transaction.settings.timeouts().idle_in_transaction.filter(|_| in_block);
+        let dismissed = async {
+            select! {
+                biased;
+                () = self.engine.crashed().cancelled() => crash_of_another(),
+                () = self.engine.stopping().cancelled() => administrator(),
+                error = self.backend.terminated() => error,
+                () = reached(idle.map(|idle| Instant::now() + idle)) => SqlError::new(
+                    state::IDLE_IN_TRANSACTION,
+                    "terminating connection due to idle-in-transaction timeout",
+                ),
+            }
+        };
+        self.connection.next_frame(dismissed).await
     }
 
     async fn handle(&mut self, frame: &Frame) -> io::Result<Next> {
@@ -105,6 +140,9 @@ impl Session {
     /// Tells the client of an error, which also fails the transaction.
     async fn report(&mut self, error: Box<SqlError>, extended: bool) -> io::Result<Next> {
         self.transaction.fail();
+        if error.severity == Severity::Cut {
+            return Ok(Next::Close);
+        }
         backend::error(&error, &mut self.connection.out);
         if error.severity != Severity::Error {
             self.connection.flush(self.engine.crashed()).await?;
@@ -121,6 +159,9 @@ impl Session {
     async fn ready(&mut self) -> io::Result<Next> {
         if self.transaction.status() == Status::Idle {
             self.portals.clear();
+        }
+        for (name, value) in self.transaction.settings.reports() {
+            backend::parameter_status(name, &value, &mut self.connection.out);
         }
         backend::ready(self.transaction.status(), &mut self.connection.out);
         self.connection.flush(self.engine.crashed()).await?;
@@ -151,7 +192,7 @@ impl Session {
         let alone = statements.len() == 1;
         for (index, statement) in statements.iter().enumerate() {
             self.transaction.admit(statement)?;
-            let own = self.transaction.owns_changes();
+            let own = self.transaction.owns_schema();
             let (prepared, origin) = if alone {
                 let Some(prepared) = self.engine.prepare(sql, &[], own)? else {
                     continue;
@@ -163,7 +204,7 @@ impl Session {
             if !prepared.params.is_empty() {
                 return Err(SqlError::new(state::UNDEFINED_PARAMETER, "there is no parameter $1"));
             }
-            let (answer, tag) = self.run_plan(&prepared, origin, &[], alone).await?;
+            let (answer, tag) = self.run_plan(&prepared, origin, &[]).await?;
             if prepared.plan.returns_rows() {
                 backend::row_description(&prepared.columns, |_| Format::Text, &mut self.connection.out);
                 for row in &answer.rows {
@@ -191,24 +232,47 @@ impl Session {
         prepared: &Arc<Prepared>,
         origin: Origin<'_>,
         params: &[Value],
-        alone: bool,
     ) -> Result<(Answer, String)> {
+        self.backend.runs(true);
+        let result = self.run_any(prepared, origin, params).await;
+        self.backend.runs(false);
+        result
+    }
+
+    async fn run_any(
+        &mut self,
+        prepared: &Arc<Prepared>,
+        origin: Origin<'_>,
+        params: &[Value],
+    ) -> Result<(Answer, String)> {
+        let Self { engine, backend, transaction, .. } = self;
+        let patience = Patience::new(engine, backend, transaction.settings.timeouts());
         let ended = match &prepared.plan {
-            Plan::Begin { read_only } => self.transaction.begin(*read_only),
-            Plan::Commit => self.transaction.commit().await?,
-            Plan::Rollback => self.transaction.rollback(),
-            Plan::Set { name, value } => {
-                if let Some((name, value)) = self.settings.set(name, value.clone())? {
-                    backend::parameter_status(name, &value, &mut self.connection.out);
-                }
-                Ended { tag: "SET", warning: None }
+            Plan::Begin { read_only } => transaction.begin(*read_only),
+            Plan::Checkpoint => {
+                engine.checkpoint().await?;
+                Ended { tag: "CHECKPOINT", warning: None }
             }
+            Plan::Commit => transaction.commit().await?,
+            Plan::LockTable { tables, mode, nowait } => {
+                transaction.lock_tables(tables, *mode, *nowait, &patience).await?;
+                Ended { tag: "LOCK TABLE", warning: None }
+            }
+            Plan::Release { savepoint } => transaction.release(savepoint)?,
+            Plan::Rollback => transaction.rollback(),
+            Plan::RollbackTo { savepoint } => transaction.rollback_to(savepoint)?,
+            Plan::Savepoint { name } => transaction.savepoint(name)?,
+            Plan::Set { name, value, local } => transaction.set(name, value.clone(), *local)?,
+            Plan::SetTransaction { read_only } => transaction.set_modes(*read_only),
             Plan::Show { name } => {
-                let row = vec![Value::from(self.settings.show(name)?)];
+                let row = vec![Value::from(transaction.settings.show(name)?)];
                 return Ok((Answer { rows: vec![row], count: 1 }, "SHOW".to_owned()));
             }
             plan => {
-                let answer = self.transaction.run(prepared, origin, params, alone).await?;
+                if let Some(delay) = engine.slowness() {
+                    patience.sleep(delay).await?;
+                }
+                let answer = transaction.run(prepared, origin, params, &patience).await?;
                 let tag = tag(plan, answer.count);
                 return Ok((answer, tag));
             }

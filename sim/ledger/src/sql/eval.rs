@@ -48,7 +48,7 @@ impl Expr {
             Self::Array(elements) => {
                 Value::Array(elements.iter().map(|element| element.eval(scope)).collect::<Result<_>>()?)
             }
-            Self::Now => Value::Timestamp(scope.run.now),
+            Self::Now => Value::Timestamp(scope.run.now()),
             Self::Quantified { op, all, left, array } => {
                 let left = left.eval(scope)?;
                 match array.eval(scope)? {

@@ -1,12 +1,15 @@
 //! From text to result: parse, bind, run.
 //!
 //! [`mod@parse`] turns text into syntax trees, [`mod@bind`] resolves every name and type against the schema into a [`plan`], once per
-//! statement, and [`eval`] and [`run`] execute plans with the
+//! statement, and [`eval`], [`run`] and [`mod@change`] execute plans with the
 //! functions of [`function`] and the made-up tables of [`system`]. Names are not looked up and text is not parsed while rows are touched.
 
 mod aggregate;
 mod bind;
+mod change;
+mod constraint;
 mod eval;
+mod extension;
 mod function;
 mod parse;
 mod plan;
@@ -14,7 +17,7 @@ mod run;
 mod system;
 
 pub(crate) use bind::{bind, schema_from_sql};
-pub(crate) use eval::Scope;
+pub(crate) use change::{Change, Progress, Step, change, not_available};
 pub(crate) use parse::{Statement, parse};
 pub(crate) use plan::{Expr, Output, Plan, Prepared};
-pub(crate) use run::{Answer, query, write};
+pub(crate) use run::{Answer, Inputs, query};

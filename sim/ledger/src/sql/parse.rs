@@ -10,6 +10,7 @@ use sqlparser::{
 
 pub(crate) use sqlparser::ast::Statement;
 
+use super::extension;
 use crate::error::{Result, SqlError, state};
 
 /// Operators in one text. A chain of binary operators becomes a tree as deep as it is long, and walking or dropping a tree
@@ -25,7 +26,7 @@ pub(crate) fn parse(sql: &str) -> Result<Vec<Statement>> {
         return Err(SqlError::new(state::STATEMENT_TOO_COMPLEX, "stack depth limit exceeded"));
     }
     Parser::new(&PostgreSqlDialect {})
-        .with_tokens_with_locations(tokens)
+        .with_tokens_with_locations(extension::rewrite(tokens))
         .parse_statements()
         .map_err(|error| SqlError::syntax(reworded(&error.to_string())))
 }

@@ -20,9 +20,9 @@ pub(crate) struct Bound {
 
 impl Range {
     /// Whether a key belongs to the range. A null lies within no bounds.
-    pub(crate) fn contains(&self, key: &[&Value]) -> bool {
+    pub(crate) fn contains(&self, key: &[Value]) -> bool {
         let (head, tail) = key.split_at(self.prefix.len().min(key.len()));
-        head.iter().copied().eq(&self.prefix)
+        head == self.prefix.as_slice()
             && (self.low.is_none() && self.high.is_none()
                 || tail.first().is_some_and(|next| self.bounds(next)))
     }

@@ -1,41 +1,28 @@
-//! The log on the disk: opened, repaired, appended to.
+//! The log on the disk: appended to, and continued in a new segment.
 
-use std::{io, path::Path};
+use std::{io, path::Path, sync::Arc};
 
-use env::{BoxFile, Env, OpenMode};
+use env::{BoxFile, Disk, OpenMode};
 
 use super::{
-    record,
-    tables::Tables,
-    wal::{self, MARK, Position},
+    snapshot::Frozen,
+    wal::{self, HEADER, segment_name},
 };
-use crate::{
-    WAL,
-    error::{Severity, SqlError, state},
-};
-
-/// Why a log could not be opened. Nothing has been dropped from it.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The disk failed.
-    #[error("the log could not be opened: {0}")]
-    Io(#[from] io::Error),
-    /// The file is not a log of this format.
-    #[error("the file \"{WAL}\" is not a log of this server")]
-    NotALog,
-    /// A record that was durable once cannot be read, or says something impossible.
-    #[error("the log is corrupt at offset {offset}")]
-    Corrupt {
-        /// Where the record begins, in bytes from the beginning of the file.
-        offset: u64,
-    },
-}
+use crate::error::{Severity, SqlError, state};
 
 /// The log, opened for appending.
 pub(crate) struct Log {
+    disk: Arc<dyn Disk>,
     file: BoxFile,
+    /// The segment at hand.
+    segment: u64,
+    name: String,
     /// Everything before is whole and durable.
     end: u64,
+    /// The oldest segment that may still be on the disk.
+    first: u64,
+    /// Bytes in the segments before the one at hand, since the last checkpoint.
+    before: u64,
     buffer: Vec<u8>,
 }
 
@@ -47,52 +34,42 @@ pub(crate) enum Failure {
     Panic { error: Box<SqlError> },
 }
 
-/// How a log was found.
-pub(crate) struct Recovered {
-    pub(crate) log: Log,
-    pub(crate) tables: Tables,
-    /// Transactions replayed.
-    pub(crate) records: u64,
-    /// Bytes of a torn tail that were cut off.
-    pub(crate) truncated: u64,
-}
-
 impl Log {
-    /// Opens or creates the log and replays it.
-    ///
-    /// # Errors
-    /// The disk's, and corruption of what was durable once.
-    pub(crate) async fn open(env: &Env) -> Result<Recovered, OpenError> {
-        let file = env.disk.open(Path::new(WAL), OpenMode::ReadWrite).await?;
-        let image = env::read_all(file.as_ref()).await?;
-        // Shorter than the mark: its creation was interrupted, so no transaction can have been durable.
-        if image.len() < MARK.len() {
-            env::write_all_at(file.as_ref(), MARK, 0).await?;
-            file.sync().await?;
-            env.disk.sync_dir(Path::new("")).await?;
-            let log = Self { file, end: MARK.len() as u64, buffer: Vec::new() };
-            return Ok(Recovered { log, tables: Tables::default(), records: 0, truncated: 0 });
-        }
-        if !image.starts_with(MARK) {
-            return Err(OpenError::NotALog);
-        }
-        let Replay { tables, records, end, batch } = replay(&image)?;
-        let truncated = image.len() as u64 - end;
-        if truncated > 0 {
-            file.set_len(end).await?;
-        }
-        // An fsync that failed may have left bytes that can be read but are not on the disk. Only the last batch can be
-        // such: it is written again, so that the sync below really writes it.
-        env::write_all_at(file.as_ref(), &image[batch as usize..end as usize], batch).await?;
-        file.sync().await?;
-        env.disk.sync_dir(Path::new("")).await?;
-        Ok(Recovered { log: Self { file, end, buffer: Vec::new() }, tables, records, truncated })
+    /// A log whose segment at hand is whole and durable up to `end`; `before` are the bytes of those before it.
+    pub(super) fn new(
+        disk: Arc<dyn Disk>,
+        file: BoxFile,
+        segment: u64,
+        end: u64,
+        before: u64,
+        first: u64,
+    ) -> Self {
+        Self { disk, file, segment, name: segment_name(segment), end, first, before, buffer: Vec::new() }
     }
 
     /// A log in an empty file.
     #[cfg(test)]
-    pub(crate) fn in_file(file: BoxFile) -> Self {
-        Self { file, end: MARK.len() as u64, buffer: Vec::new() }
+    pub(crate) fn in_file(disk: Arc<dyn Disk>, file: BoxFile) -> Self {
+        Self::new(disk, file, 1, HEADER as u64, 0, 1)
+    }
+
+    /// Creates an empty segment and makes it durable.
+    pub(super) async fn create(disk: &dyn Disk, segment: u64, before: u64) -> io::Result<BoxFile> {
+        let file = disk.open(Path::new(&segment_name(segment)), OpenMode::ReadWrite).await?;
+        file.set_len(0).await?;
+        env::write_all_at(file.as_ref(), &wal::header(segment, before), 0).await?;
+        file.sync().await?;
+        disk.sync_dir(Path::new("")).await?;
+        Ok(file)
+    }
+
+    /// Bytes of records since the last checkpoint.
+    pub(crate) fn size(&self) -> u64 {
+        self.before + self.end - HEADER as u64
+    }
+
+    pub(crate) fn disk(&self) -> Arc<dyn Disk> {
+        self.disk.clone()
     }
 
     /// Writes the payloads as one batch and makes it durable. An empty payload writes nothing.
@@ -127,59 +104,70 @@ impl Log {
             self.cut(whole as u64).await?;
         }
         if whole > 0 {
-            self.file.sync().await.map_err(|error| panic("fsync", &error))?;
+            self.file.sync().await.map_err(|error| self.panic("fsync", &error))?;
             self.end += whole as u64;
         }
         match fault {
             None => Ok(()),
-            Some(error) => Err(Failure::Refused { kept, error: refusal(&error) }),
+            Some(error) => Err(Failure::Refused { kept, error: self.refusal(&error) }),
         }
     }
 
     /// Cuts off what a failed write left behind the first `whole` bytes of the batch.
     async fn cut(&mut self, whole: u64) -> Result<(), Failure> {
-        self.file.set_len(self.end + whole).await.map_err(|error| panic("truncate", &error))
+        self.file.set_len(self.end + whole).await.map_err(|error| self.panic("truncate", &error))
     }
-}
 
-struct Replay {
-    tables: Tables,
-    records: u64,
-    /// The end of the last whole record.
-    end: u64,
-    /// Where the last batch begins: everything before was durable when it was written.
-    batch: u64,
-}
-
-fn replay(image: &[u8]) -> Result<Replay, OpenError> {
-    let mut replay =
-        Replay { tables: Tables::default(), records: 0, end: MARK.len() as u64, batch: MARK.len() as u64 };
-    let mut position = Position::default();
-    while let Some(found) = wal::next_record(image, position) {
-        record::apply(found.payload, &mut replay.tables)
-            .map_err(|_| OpenError::Corrupt { offset: replay.end })?;
-        position = found.after;
-        replay.records += 1;
-        replay.end = position.end;
-        replay.batch = found.synced.clamp(MARK.len() as u64, position.last);
+    /// Goes on in a new segment, unless the one at hand is empty; returns its number. What is committed at this moment can
+    /// then be frozen.
+    ///
+    /// # Errors
+    /// The disk's; the log goes on as before.
+    pub(crate) async fn switch(&mut self) -> io::Result<u64> {
+        if self.end > HEADER as u64 {
+            let next = self.segment + 1;
+            let file = match Self::create(&*self.disk, next, self.end).await {
+                Ok(file) => file,
+                Err(error) => {
+                    // A leftover holds no record and is passed over by recovery.
+                    let _ = self.disk.remove(Path::new(&segment_name(next))).await;
+                    return Err(error);
+                }
+            };
+            self.before += self.end - HEADER as u64;
+            (self.file, self.segment, self.name, self.end) = (file, next, segment_name(next), HEADER as u64);
+        }
+        Ok(self.segment)
     }
-    if wal::was_durable(image, replay.end as usize) {
-        return Err(OpenError::Corrupt { offset: replay.end });
+
+    /// Removes the segments that a durable checkpoint has made superfluous.
+    pub(crate) async fn forget_before(&mut self, checkpoint: &Frozen) {
+        let kept = checkpoint.segment();
+        for segment in self.first..kept {
+            // One that cannot be removed takes room until the next recovery.
+            let _ = self.disk.remove(Path::new(&segment_name(segment))).await;
+        }
+        let _ = self.disk.sync_dir(Path::new("")).await;
+        self.first = kept;
+        if kept == self.segment {
+            self.before = 0;
+        }
     }
-    Ok(replay)
-}
 
-fn panic(action: &str, error: &io::Error) -> Failure {
-    let message = format!("could not {action} file \"{WAL}\": {}", reason(error));
-    Failure::Panic { error: SqlError::new(state::IO_ERROR, message).severity(Severity::Panic) }
-}
+    fn panic(&self, action: &str, error: &io::Error) -> Failure {
+        let message = format!("could not {action} file \"{}\": {}", self.name, reason(error));
+        Failure::Panic { error: SqlError::new(state::IO_ERROR, message).severity(Severity::Panic) }
+    }
 
-fn refusal(error: &io::Error) -> Box<SqlError> {
-    if error.kind() == io::ErrorKind::StorageFull {
-        SqlError::new(state::DISK_FULL, format!("could not extend file \"{WAL}\": No space left on device"))
-            .hint("Check free disk space.")
-    } else {
-        SqlError::new(state::IO_ERROR, format!("could not write to file \"{WAL}\": {}", reason(error)))
+    fn refusal(&self, error: &io::Error) -> Box<SqlError> {
+        let name = &self.name;
+        if error.kind() == io::ErrorKind::StorageFull {
+            let message = format!("could not extend file \"{name}\": No space left on device");
+            SqlError::new(state::DISK_FULL, message).hint("Check free disk space.")
+        } else {
+            let message = format!("could not write to file \"{name}\": {}", reason(error));
+            SqlError::new(state::IO_ERROR, message)
+        }
     }
 }
 

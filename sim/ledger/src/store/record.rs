@@ -7,7 +7,10 @@ use std::sync::Arc;
 
 use rust_decimal::Decimal;
 
-use super::{layer::Layer, tables::Tables};
+use super::{
+    tables::Tables,
+    transaction::{Deed, Layer, TransactionId},
+};
 use crate::{
     data::{Float, Interval, Json, Row, Value},
     sql,
@@ -16,6 +19,7 @@ use crate::{
 const CREATE: u8 = 1;
 const PUT: u8 = 2;
 const REMOVE: u8 = 3;
+const NEXT: u8 = 4;
 
 const NULL: u8 = 0;
 const FALSE: u8 = 1;
@@ -38,27 +42,54 @@ const ARRAY: u8 = 16;
 /// Encodes what the transaction of `layer` made of the tables; empty when it changed nothing.
 pub(crate) fn redo(tables: &Tables, layer: &Layer) -> Vec<u8> {
     let mut out = Vec::new();
-    for number in &layer.created {
-        out.push(CREATE);
-        put_bytes(tables.table(*number).schema.sql.as_bytes(), &mut out);
-    }
-    for ((number, id), before) in &layer.before {
-        let after = tables.table(*number).get(*id);
-        let tag = match (before, after) {
-            (None, None) => continue,
-            (Some(before), Some(after)) if Arc::ptr_eq(before, after) => continue,
-            (_, Some(_)) => PUT,
-            (Some(_), None) => REMOVE,
-        };
-        out.push(tag);
-        put_number(*number as u128, &mut out);
-        put_number(u128::from(*id), &mut out);
-        if let Some(row) = after {
-            put_number(row.len() as u128, &mut out);
-            row.iter().for_each(|value| put_value(value, &mut out));
+    for deed in &layer.deeds {
+        match deed {
+            Deed::Created(number) => {
+                put_table(&tables.table(*number).schema.sql, &mut out);
+            }
+            Deed::Wrote { table, id, first: true, .. } => row_redo(tables, *table, *id, &mut out),
+            Deed::Wrote { first: false, .. } | Deed::Locked { .. } => {}
         }
     }
     out
+}
+
+/// What a changed row became in the end.
+fn row_redo(tables: &Tables, number: usize, id: u64, out: &mut Vec<u8>) {
+    let table = tables.table(number);
+    let before = table.change(id).and_then(|change| change.before.as_ref());
+    match (before, table.get(id)) {
+        (None, None) => {}
+        (Some(before), Some(after)) if Arc::ptr_eq(before, after) => {}
+        (_, Some(after)) => put_row(number, id, after, out),
+        (Some(_), None) => {
+            out.push(REMOVE);
+            put_number(number as u128, out);
+            put_number(u128::from(id), out);
+        }
+    }
+}
+
+/// Encodes that a table is created.
+pub(super) fn put_table(sql: &str, out: &mut Vec<u8>) {
+    out.push(CREATE);
+    put_bytes(sql.as_bytes(), out);
+}
+
+/// Encodes that the numbers below `next` have been given to rows of a table.
+pub(super) fn put_next(number: usize, next: u64, out: &mut Vec<u8>) {
+    out.push(NEXT);
+    put_number(number as u128, out);
+    put_number(u128::from(next), out);
+}
+
+/// Encodes that a row is stored.
+pub(super) fn put_row(number: usize, id: u64, row: &[Value], out: &mut Vec<u8>) {
+    out.push(PUT);
+    put_number(number as u128, out);
+    put_number(u128::from(id), out);
+    put_number(row.len() as u128, out);
+    row.iter().for_each(|value| put_value(value, out));
 }
 
 /// A record that is whole but says something impossible.
@@ -80,9 +111,14 @@ pub(crate) fn apply(payload: &[u8], tables: &mut Tables) -> Result<(), Malformed
                 if tables.number(&schema.name).is_some() {
                     return Err(Malformed);
                 }
-                let mut layer = Layer::default();
+                let mut layer = Layer::new(TransactionId(0));
                 tables.create_in(&mut layer, schema);
                 tables.publish(&layer);
+            }
+            NEXT => {
+                let number = reader.size().ok_or(Malformed)?;
+                let next = reader.number().and_then(|next| u64::try_from(next).ok()).ok_or(Malformed)?;
+                tables.get_mut(number).ok_or(Malformed)?.reserve(next);
             }
             PUT | REMOVE => {
                 let number = reader.size().ok_or(Malformed)?;
@@ -277,7 +313,7 @@ mod tests {
 
     #[test]
     fn a_transaction_applies_elsewhere_as_it_happened_here() {
-        let (mut here, mut layer) = (Tables::default(), Layer::default());
+        let (mut here, mut layer) = (Tables::default(), Layer::new(TransactionId(1)));
         let sql = tables().table(0).schema.sql.clone();
         here.create_in(&mut layer, sql::schema_from_sql(&sql).unwrap());
         let row = |id: i64| -> Row {
@@ -295,22 +331,24 @@ mod tests {
         here.remove_in(&mut layer, 0, 3);
         let mut there = Tables::default();
         apply(&redo(&here, &layer), &mut there).unwrap();
+        here.publish(&layer);
         let rows =
             |tables: &Tables| tables.table(0).rows().map(|(id, row)| (id, row.clone())).collect::<Vec<_>>();
         assert_eq!(rows(&there), rows(&here));
         assert_eq!(rows(&there).len(), 2, "a row that came and went leaves no trace");
 
-        let mut layer = Layer::default();
+        let mut layer = Layer::new(TransactionId(2));
+        let before = layer.mark();
         here.remove_in(&mut layer, 0, 1);
         apply(&redo(&here, &layer), &mut there).unwrap();
         assert_eq!(rows(&there), rows(&here));
-        here.undo(layer);
+        here.undo(&mut layer, before);
         assert_eq!(rows(&here).len(), 2);
     }
 
     proptest! {
         #[test]
-        fn no_payload_panics(payload in proptest::collection::vec(any::<u8>(), 0..64), tag in 1_u8..=3) {
+        fn no_payload_panics(payload in proptest::collection::vec(any::<u8>(), 0..64), tag in 1_u8..=4) {
             let mut tagged = vec![tag, 0];
             tagged.extend(payload);
             let _ = apply(&tagged, &mut tables());

@@ -14,8 +14,6 @@ pub(crate) struct Schema {
     pub(crate) columns: Vec<Column>,
     /// `PRIMARY KEY` and `UNIQUE`; each has an index of the same position.
     pub(crate) uniques: Vec<Unique>,
-    /// Indexes that are not unique; they come after the unique ones where indexes are numbered.
-    pub(crate) secondary: Vec<Secondary>,
     /// Sorted by name, the order in which PostgreSQL checks them.
     pub(crate) checks: Vec<Check>,
     /// The statement that makes this table again.
@@ -44,8 +42,6 @@ pub(crate) struct Unique {
 pub(crate) enum Origin {
     /// A `UNIQUE` constraint.
     Constraint,
-    /// `CREATE UNIQUE INDEX`.
-    Index,
     PrimaryKey,
 }
 
@@ -53,12 +49,6 @@ impl Unique {
     pub(crate) fn is_primary(&self) -> bool {
         self.origin == Origin::PrimaryKey
     }
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct Secondary {
-    pub(crate) name: String,
-    pub(crate) columns: Vec<usize>,
 }
 
 #[derive(Clone, Debug)]
@@ -71,16 +61,5 @@ impl Schema {
     /// The position of a column.
     pub(crate) fn column(&self, name: &str) -> Option<usize> {
         self.columns.iter().position(|column| column.name == name)
-    }
-
-    /// The columns of every index: unique ones first.
-    pub(crate) fn indexes(&self) -> impl Iterator<Item = &[usize]> {
-        let uniques = self.uniques.iter().map(|unique| unique.columns.as_slice());
-        uniques.chain(self.secondary.iter().map(|index| index.columns.as_slice()))
-    }
-
-    /// The columns of one index, numbered as [`Schema::indexes`] lists them.
-    pub(crate) fn index_columns(&self, index: usize) -> &[usize] {
-        self.indexes().nth(index).unwrap_or_default()
     }
 }

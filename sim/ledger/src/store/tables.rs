@@ -2,7 +2,12 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{layer::Layer, schema::Schema, table::Table};
+use super::{
+    lock::RowLock,
+    schema::Schema,
+    table::Table,
+    transaction::{Deed, Layer, Mark},
+};
 use crate::{
     data::Row,
     error::{Result, SqlError},
@@ -25,9 +30,8 @@ impl Tables {
         self.tables.get(number)
     }
 
-    /// Every table and its number, in the order of names.
-    pub(crate) fn all(&self) -> impl Iterator<Item = (usize, &Table)> {
-        self.names.values().map(|number| (*number, &self.tables[*number]))
+    pub(super) fn get_mut(&mut self, number: usize) -> Option<&mut Table> {
+        self.tables.get_mut(number)
     }
 
     /// The table of a plan.
@@ -43,6 +47,11 @@ impl Tables {
         self.version
     }
 
+    /// Every table with its number.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, &Table)> {
+        self.tables.iter().enumerate()
+    }
+
     /// Adds a table whose name is free and returns its number.
     pub(crate) fn create(&mut self, schema: Schema) -> usize {
         let number = self.tables.len();
@@ -55,57 +64,62 @@ impl Tables {
     /// Adds a table on behalf of the transaction of `layer`.
     pub(crate) fn create_in(&mut self, layer: &mut Layer, schema: Schema) {
         let number = self.create(schema);
-        layer.created.push(number);
+        layer.deeds.push(Deed::Created(number));
     }
 
-    /// Stores a row on behalf of the transaction of `layer`.
+    /// Stores a row on behalf of the transaction of `layer`, which must be the only one with a change of it.
     pub(crate) fn put_in(&mut self, layer: &mut Layer, number: usize, id: u64, row: Row) {
-        let before = self.tables[number].put(id, row);
-        layer.before.entry((number, id)).or_insert(before);
+        let (before, first) = self.tables[number].write(layer.owner, id, Some(row));
+        layer.deeds.push(Deed::Wrote { table: number, id, before, first });
     }
 
-    /// Removes a row on behalf of the transaction of `layer`.
+    /// Removes a row on behalf of the transaction of `layer`, as [`Tables::put_in`].
     pub(crate) fn remove_in(&mut self, layer: &mut Layer, number: usize, id: u64) {
-        let before = self.tables[number].remove(id);
-        layer.before.entry((number, id)).or_insert(before);
+        let (before, first) = self.tables[number].write(layer.owner, id, None);
+        layer.deeds.push(Deed::Wrote { table: number, id, before, first });
+    }
+
+    /// Locks a row that nobody else holds, for the transaction of `layer`.
+    pub(crate) fn lock_in(&mut self, layer: &mut Layer, number: usize, id: u64, lock: RowLock) {
+        let before = self.tables[number].lock(id, lock, layer.owner);
+        if before.is_none_or(|before| before < lock) {
+            layer.deeds.push(Deed::Locked { table: number, id, before });
+        }
     }
 
     /// A change that is durable already, from the log.
     pub(crate) fn replay(&mut self, number: usize, id: u64, row: Option<Row>) {
-        match row {
-            Some(row) => self.tables[number].put(id, row),
-            None => self.tables[number].remove(id),
-        };
+        self.tables[number].replay(id, row);
     }
 
-    /// Makes what `layer` created visible to all.
+    /// Shows everybody what the transaction of `layer` did, and gives back what it held.
     pub(crate) fn publish(&mut self, layer: &Layer) {
-        for number in &layer.created {
-            self.tables[*number].published = true;
+        for deed in &layer.deeds {
+            match deed {
+                Deed::Created(number) => self.tables[*number].published = true,
+                Deed::Locked { table, id, .. } => self.tables[*table].unlock(*id, layer.owner, None),
+                Deed::Wrote { table, id, first: true, .. } => self.tables[*table].release(*id),
+                Deed::Wrote { first: false, .. } => {}
+            }
         }
     }
 
-    /// Takes back everything that the transaction of `layer` did. Later layers must have been undone before.
-    pub(crate) fn undo(&mut self, layer: Layer) {
-        // First all removals, then all old rows: a key may have moved from row to row.
-        for (number, id) in layer.before.keys() {
-            self.tables[*number].remove(*id);
-        }
-        for ((number, id), before) in layer.before {
-            if let Some(row) = before {
-                self.tables[number].put(id, row);
+    /// Takes back what the transaction of `layer` did after `mark`.
+    pub(crate) fn undo(&mut self, layer: &mut Layer, mark: Mark) {
+        for deed in layer.deeds.drain(mark.0..).rev() {
+            match deed {
+                Deed::Created(number) => self.drop_last(number),
+                Deed::Locked { table, id, before } => self.tables[table].unlock(id, layer.owner, before),
+                Deed::Wrote { table, id, before, first } => self.tables[table].unwrite(id, before, first),
             }
         }
-        for number in layer.created.into_iter().rev() {
-            if let Some(table) = self.tables.pop() {
-                debug_assert_eq!(
-                    self.tables.len(),
-                    number,
-                    "tables are dropped in the reverse order of creation"
-                );
-                self.names.remove(&table.schema.name);
-                self.version += 1;
-            }
+    }
+
+    fn drop_last(&mut self, number: usize) {
+        if let Some(table) = self.tables.pop() {
+            debug_assert_eq!(self.tables.len(), number, "one transaction at a time changes the schema");
+            self.names.remove(&table.schema.name);
+            self.version += 1;
         }
     }
 }

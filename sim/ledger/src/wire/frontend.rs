@@ -42,13 +42,6 @@ pub(crate) fn frame(input: &mut BytesMut) -> Result<Option<Frame>> {
     Ok(Some(Frame { kind, body: frame }))
 }
 
-/// The type of the next message, if it is complete.
-pub(crate) fn peek(input: &BytesMut) -> Option<u8> {
-    let header = input.first_chunk::<5>()?;
-    let length = length(&header[1..], MAX_FRAME).ok()?;
-    (input.len() > length).then_some(header[0])
-}
-
 /// The length in a header, which counts itself.
 fn length(bytes: &[u8], most: usize) -> Result<usize> {
     let length = bytes.iter().fold(0_usize, |length, byte| (length << 8) | usize::from(*byte));
@@ -58,7 +51,7 @@ fn length(bytes: &[u8], most: usize) -> Result<usize> {
 /// The first message of a connection, which has no type.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Opening {
-    Cancel,
+    Cancel { process: u32, secret: u32 },
     Encryption,
     Startup { major: u16, minor: u16, params: Vec<(String, String)> },
 }
@@ -77,7 +70,7 @@ pub(crate) fn opening(input: &mut BytesMut) -> Result<Option<Opening>> {
     let code = fields.u32()?;
     Ok(Some(match code {
         SSL_REQUEST | GSS_REQUEST => Opening::Encryption,
-        CANCEL_REQUEST => Opening::Cancel,
+        CANCEL_REQUEST => Opening::Cancel { process: fields.u32()?, secret: fields.u32()? },
         version => {
             let mut params = Vec::new();
             loop {
@@ -239,7 +232,6 @@ mod tests {
         let tail = input.split_off(9);
         assert!(frame(&mut input).unwrap().is_none());
         input.unsplit(tail);
-        assert_eq!(peek(&input), Some(b'Q'));
         let query = frame(&mut input).unwrap().unwrap();
         assert_eq!(Message::parse(&query).unwrap(), Message::Query("SELECT 1"));
         let sync = frame(&mut input).unwrap().unwrap();

@@ -1,4 +1,4 @@
-//! A disk in memory that fills up, fails to sync and forgets what was not synced.
+//! A disk in memory that fills up, fails to sync, forgets what was not synced, and remembers every state it was in.
 
 use std::{
     collections::BTreeMap,
@@ -10,13 +10,19 @@ use std::{
 use async_trait::async_trait;
 use env::{BoxFile, Disk, File, OpenMode};
 
+/// What a disk holds, by name.
+pub type Files = BTreeMap<String, Vec<u8>>;
+
 /// Shared by everyone who holds a clone.
 #[derive(Clone, Default)]
 pub struct FaultyDisk(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
-    files: BTreeMap<String, Content>,
+    contents: Vec<Content>,
+    /// What processes see, and what a power loss would leave.
+    names: BTreeMap<String, usize>,
+    durable_names: BTreeMap<String, usize>,
     /// Bytes that can still be written; without a limit when none.
     room: Option<usize>,
     /// The next syncs fail and drop what they should have written.
@@ -24,12 +30,37 @@ struct State {
     syncs: usize,
     /// Syncs wait until this is given back.
     gate: Option<Arc<tokio::sync::Semaphore>>,
+    /// What the test has noted, and the states that the disk was in, each with the note of its time.
+    note: usize,
+    history: Option<Vec<(usize, Files)>>,
 }
 
 #[derive(Clone, Default)]
 struct Content {
     cached: Vec<u8>,
     durable: Vec<u8>,
+    /// Where the two begin to differ.
+    clean: usize,
+}
+
+impl State {
+    fn platter(&self) -> Files {
+        let durable = |(name, at): (&String, &usize)| (name.clone(), self.contents[*at].durable.clone());
+        self.durable_names.iter().map(durable).collect()
+    }
+
+    fn cache(&self) -> Files {
+        let cached = |(name, at): (&String, &usize)| (name.clone(), self.contents[*at].cached.clone());
+        self.names.iter().map(cached).collect()
+    }
+
+    /// Remembers what a power loss, and what a kill of the process, would leave now.
+    fn remember(&mut self) {
+        if self.history.is_some() {
+            let states = [(self.note, self.platter()), (self.note, self.cache())];
+            self.history.as_mut().unwrap().extend(states);
+        }
+    }
 }
 
 impl FaultyDisk {
@@ -37,12 +68,23 @@ impl FaultyDisk {
         self.0.lock().unwrap()
     }
 
+    /// A disk that durably holds `files`.
+    pub fn with(files: Files) -> Self {
+        let disk = Self::default();
+        for (name, bytes) in files {
+            let mut state = disk.state();
+            let clean = bytes.len();
+            let at = state.contents.len();
+            state.contents.push(Content { cached: bytes.clone(), durable: bytes, clean });
+            state.names.insert(name.clone(), at);
+            state.durable_names.insert(name, at);
+        }
+        disk
+    }
+
     /// A disk whose file `path` durably holds `bytes`.
     pub fn holding(path: &str, bytes: &[u8]) -> Self {
-        let disk = Self::default();
-        let content = Content { cached: bytes.to_vec(), durable: bytes.to_vec() };
-        disk.state().files.insert(path.to_owned(), content);
-        disk
+        Self::with([(path.to_owned(), bytes.to_vec())].into())
     }
 
     pub fn full_after(&self, bytes: usize) {
@@ -70,12 +112,35 @@ impl FaultyDisk {
 
     /// What a reader of the file sees now.
     pub fn cached(&self, path: &str) -> Vec<u8> {
-        self.state().files.get(path).map(|content| content.cached.clone()).unwrap_or_default()
+        self.state().cache().remove(path).unwrap_or_default()
+    }
+
+    /// What would be left of the file after a power loss.
+    pub fn durable(&self, path: &str) -> Vec<u8> {
+        self.platter().remove(path).unwrap_or_default()
     }
 
     /// What would be left after a power loss.
-    pub fn durable(&self, path: &str) -> Vec<u8> {
-        self.state().files.get(path).map(|content| content.durable.clone()).unwrap_or_default()
+    pub fn platter(&self) -> Files {
+        self.state().platter()
+    }
+
+    /// The names that processes see.
+    pub fn names(&self) -> Vec<String> {
+        self.state().names.keys().cloned().collect()
+    }
+
+    /// From now on every state is remembered, with the number noted last.
+    pub fn keep_history(&self) {
+        self.state().history = Some(Vec::new());
+    }
+
+    pub fn note(&self, note: usize) {
+        self.state().note = note;
+    }
+
+    pub fn history(&self) -> Vec<(usize, Files)> {
+        self.state().history.take().unwrap_or_default()
     }
 }
 
@@ -88,19 +153,37 @@ impl Disk for FaultyDisk {
     async fn open(&self, path: &Path, mode: OpenMode) -> io::Result<BoxFile> {
         let path = name(path);
         let mut state = self.state();
-        if mode == OpenMode::Read && !state.files.contains_key(&path) {
-            return Err(io::ErrorKind::NotFound.into());
-        }
-        state.files.entry(path.clone()).or_default();
-        Ok(Box::new(FaultyFile { disk: self.clone(), path }))
+        let at = match state.names.get(&path) {
+            Some(at) => *at,
+            None if mode == OpenMode::Read => return Err(io::ErrorKind::NotFound.into()),
+            None => {
+                let at = state.contents.len();
+                state.contents.push(Content::default());
+                state.names.insert(path, at);
+                state.remember();
+                at
+            }
+        };
+        Ok(Box::new(FaultyFile { disk: self.clone(), at }))
     }
 
-    async fn rename(&self, _: &Path, _: &Path) -> io::Result<()> {
-        Err(io::ErrorKind::Unsupported.into())
+    async fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        let at = state.names.remove(&name(from)).ok_or(io::ErrorKind::NotFound)?;
+        state.names.insert(name(to), at);
+        state.remember();
+        Ok(())
     }
 
     async fn remove(&self, path: &Path) -> io::Result<()> {
-        self.state().files.remove(&name(path)).map(drop).ok_or_else(|| io::ErrorKind::NotFound.into())
+        let mut state = self.state();
+        let at = state.names.remove(&name(path)).ok_or(io::ErrorKind::NotFound)?;
+        let freed = state.contents[at].cached.len();
+        if let Some(room) = &mut state.room {
+            *room += freed;
+        }
+        state.remember();
+        Ok(())
     }
 
     async fn create_dir_all(&self, _: &Path) -> io::Result<()> {
@@ -108,11 +191,14 @@ impl Disk for FaultyDisk {
     }
 
     async fn sync_dir(&self, _: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        state.durable_names = state.names.clone();
+        state.remember();
         Ok(())
     }
 
     async fn list(&self, _: &Path) -> io::Result<Vec<String>> {
-        Ok(self.state().files.keys().cloned().collect())
+        Ok(self.names())
     }
 
     async fn free_space(&self) -> io::Result<u64> {
@@ -122,14 +208,14 @@ impl Disk for FaultyDisk {
 
 struct FaultyFile {
     disk: FaultyDisk,
-    path: String,
+    at: usize,
 }
 
 impl FaultyFile {
-    fn with<T>(&self, act: impl FnOnce(&mut Vec<u8>, &mut Option<usize>) -> T) -> T {
+    fn with<T>(&self, act: impl FnOnce(&mut Content, &mut Option<usize>) -> T) -> T {
         let mut state = self.disk.state();
-        let State { files, room, .. } = &mut *state;
-        act(&mut files.get_mut(&self.path).unwrap().cached, room)
+        let State { contents, room, .. } = &mut *state;
+        act(&mut contents[self.at], room)
     }
 }
 
@@ -137,7 +223,7 @@ impl FaultyFile {
 impl File for FaultyFile {
     async fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         self.with(|content, _| {
-            let rest = content.get(offset as usize..).unwrap_or_default();
+            let rest = content.cached.get(offset as usize..).unwrap_or_default();
             let count = rest.len().min(buf.len());
             buf[..count].copy_from_slice(&rest[..count]);
             Ok(count)
@@ -145,37 +231,42 @@ impl File for FaultyFile {
     }
 
     async fn write_at(&self, data: &[u8], offset: u64) -> io::Result<usize> {
-        self.with(|content, room| {
+        let written = self.with(|content, room| {
             let offset = offset as usize;
             let mut count = data.len();
             if let Some(room) = room {
-                let inside = content.len().saturating_sub(offset);
+                let inside = content.cached.len().saturating_sub(offset);
                 count = count.min(inside + *room);
                 if count == 0 {
                     return Err(io::Error::from_raw_os_error(28));
                 }
                 *room -= count.saturating_sub(inside);
             }
-            if content.len() < offset + count {
-                content.resize(offset + count, 0);
+            if content.cached.len() < offset + count {
+                content.cached.resize(offset + count, 0);
             }
-            content[offset..offset + count].copy_from_slice(&data[..count]);
+            content.cached[offset..offset + count].copy_from_slice(&data[..count]);
+            content.clean = content.clean.min(offset);
             Ok(count)
-        })
+        });
+        self.disk.state().remember();
+        written
     }
 
     async fn set_len(&self, len: u64) -> io::Result<()> {
         self.with(|content, room| {
             if let Some(room) = room {
-                *room += content.len().saturating_sub(len as usize);
+                *room += content.cached.len().saturating_sub(len as usize);
             }
-            content.resize(len as usize, 0);
+            content.cached.resize(len as usize, 0);
+            content.clean = content.clean.min(len as usize);
         });
+        self.disk.state().remember();
         Ok(())
     }
 
     async fn len(&self) -> io::Result<u64> {
-        Ok(self.with(|content, _| content.len() as u64))
+        Ok(self.with(|content, _| content.cached.len() as u64))
     }
 
     async fn sync(&self) -> io::Result<()> {
@@ -186,13 +277,17 @@ impl File for FaultyFile {
         let mut state = self.disk.state();
         state.syncs += 1;
         let fails = state.failing_syncs > 0;
-        let content = state.files.get_mut(&self.path).unwrap();
+        let content = &mut state.contents[self.at];
         if fails {
             content.cached = content.durable.clone();
+            content.clean = content.cached.len();
             state.failing_syncs -= 1;
             return Err(io::Error::from_raw_os_error(5));
         }
-        content.durable = content.cached.clone();
+        content.durable.truncate(content.clean);
+        content.durable.extend_from_slice(&content.cached[content.durable.len()..]);
+        content.clean = content.cached.len();
+        state.remember();
         Ok(())
     }
 }

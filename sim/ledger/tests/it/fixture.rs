@@ -1,9 +1,9 @@
 //! A server on loopback and clients of it.
 
-use std::sync::Arc;
+use std::{pin::Pin, sync::Arc};
 
 use env::Env;
-use ledger::{Config, Server, WAL};
+use ledger::{Config, Server};
 use tokio::task::JoinHandle;
 use tokio_postgres::{Client, Error, NoTls, SimpleQueryMessage, error::DbError};
 
@@ -40,31 +40,28 @@ impl Ledger {
         Self::on(FaultyDisk::default()).await
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the test itself runs on the system")]
     pub async fn on(disk: FaultyDisk) -> Self {
-        let server = Server::bind(env_on(&disk), Config { port: 0, ..Config::default() }).await.unwrap();
+        Self::with(disk, Config::default()).await
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the test itself runs on the system")]
+    pub async fn with(disk: FaultyDisk, config: Config) -> Self {
+        let server = Server::bind(env_on(&disk), Config { port: 0, ..config }).await.unwrap();
         let port = server.port().unwrap();
         let server = tokio::spawn(async move {
-            let Err(error) = server.run().await;
-            panic!("the server ended: {error}");
+            let ended = server.run().await;
+            panic!("the server ended: {ended:?}");
         });
         Self { disk, port, server }
     }
 
     pub async fn socket(&self) -> Socket {
-        let socket = Socket::connect(("127.0.0.1", self.port)).await.unwrap();
-        socket.set_nodelay(true).unwrap();
-        socket
+        socket(self.port).await
     }
 
     /// Connects, or says why not.
-    #[expect(clippy::disallowed_methods, reason = "the test itself runs on the system")]
     pub async fn try_client(&self) -> Result<Client, Error> {
-        let mut config = tokio_postgres::Config::new();
-        config.user("trader").dbname("ledger").application_name("test");
-        let (client, connection) = config.connect_raw(self.socket().await, NoTls).await?;
-        tokio::spawn(connection);
-        Ok(client)
+        connect(self.port).await
     }
 
     /// Connects, waiting until recovery is over.
@@ -89,9 +86,28 @@ impl Ledger {
 
     /// The server's disk after a power loss, under a new server.
     pub async fn after_power_loss(&self) -> Self {
-        Self::on(FaultyDisk::holding(WAL, &self.disk.durable(WAL))).await
+        Self::on(FaultyDisk::with(self.disk.platter())).await
     }
 }
+
+async fn socket(port: u16) -> Socket {
+    let socket = Socket::connect(("127.0.0.1", port)).await.unwrap();
+    socket.set_nodelay(true).unwrap();
+    socket
+}
+
+/// Connects to a server, or says why not.
+#[expect(clippy::disallowed_methods, reason = "the test itself runs on the system")]
+pub async fn connect(port: u16) -> Result<Client, Error> {
+    let mut config = tokio_postgres::Config::new();
+    config.user("trader").dbname("ledger").application_name("test");
+    let (client, connection) = config.connect_raw(socket(port).await, NoTls).await?;
+    tokio::spawn(connection);
+    Ok(client)
+}
+
+/// The file of the log before the first checkpoint.
+pub const WAL: &str = "wal.1";
 
 /// Every row of a query in text form: columns joined by `|`, null as `-`.
 pub async fn rows(client: &Client, sql: &str) -> Vec<String> {
@@ -113,6 +129,27 @@ pub async fn fault(client: &Client, sql: &str) -> DbError {
     match client.simple_query(sql).await {
         Ok(_) => panic!("{sql}: should fail"),
         Err(error) => error.as_db_error().unwrap_or_else(|| panic!("{sql}: {error}")).clone(),
+    }
+}
+
+/// The error of a request that must fail.
+pub fn told<T: std::fmt::Debug>(outcome: Result<T, Error>) -> DbError {
+    let error = outcome.expect_err("it should fail");
+    error.as_db_error().unwrap_or_else(|| panic!("{error}")).clone()
+}
+
+/// Whether `work` cannot go on by itself: the server has answered others meanwhile.
+pub async fn waits<T>(ledger: &Ledger, work: Pin<&mut impl Future<Output = T>>) -> bool {
+    let others = async {
+        let client = ledger.client().await;
+        for _ in 0..3 {
+            rows(&client, "SELECT 1").await;
+        }
+    };
+    tokio::select! {
+        biased;
+        _ = work => false,
+        () = others => true,
     }
 }
 

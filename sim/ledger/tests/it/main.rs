@@ -1,10 +1,16 @@
 //! The ledger as its clients meet it: a real driver over loopback, a disk that fails on command.
 
+mod checkpoint;
+mod deadlock;
 mod disk;
 mod durability;
 mod fixture;
+mod locks;
+mod patience;
 mod protocol;
 mod queries;
 mod recovery;
+mod savepoints;
+mod shutdown;
 mod statements;
 mod transactions;

@@ -1,11 +1,11 @@
 //! Logs that are torn, corrupt or nonsense.
 
-use ledger::{Config, OpenError, Replica, ServeError, Server, WAL};
+use ledger::{Config, OpenError, Replica, ServeError, Server};
 use proptest::prelude::*;
 
 use crate::{
     disk::FaultyDisk,
-    fixture::{Ledger, env_on, rows},
+    fixture::{Ledger, WAL, env_on, rows},
 };
 
 /// A log of three transactions and the offsets at which its records end.
@@ -19,6 +19,11 @@ async fn log() -> (Vec<u8>, Vec<usize>) {
     (ledger.disk.durable(WAL), ends)
 }
 
+/// Shows a replica a log that has not been checkpointed.
+fn catch_up(replica: &mut Replica, image: &[u8]) {
+    replica.catch_up(|name, look| look((name == WAL).then_some(image)));
+}
+
 /// Serves from `image` until recovery has failed or clients would be let in.
 async fn recover(image: &[u8]) -> Result<FaultyDisk, ServeError> {
     let disk = FaultyDisk::holding(WAL, image);
@@ -26,7 +31,7 @@ async fn recover(image: &[u8]) -> Result<FaultyDisk, ServeError> {
     let syncs = disk.syncs();
     tokio::select! {
         biased;
-        ended = server.run() => match ended? {},
+        ended = server.run() => panic!("{:?}", ended?),
         () = async { while disk.syncs() == syncs { tokio::task::yield_now().await } } => Ok(disk),
     }
 }
@@ -36,7 +41,7 @@ async fn a_tail_torn_at_any_byte_is_cut_off() {
     let (image, ends) = log().await;
     for length in 0..image.len() {
         let disk = recover(&image[..length]).await.unwrap();
-        let whole = ends.iter().copied().filter(|end| *end <= length).max().unwrap_or(8);
+        let whole = ends.iter().copied().filter(|end| *end <= length).max().unwrap_or(32);
         assert_eq!(disk.durable(WAL), image[..whole], "torn at {length}");
     }
     let ledger = Ledger::on(FaultyDisk::holding(WAL, &image[..image.len() - 1])).await;
@@ -52,14 +57,16 @@ async fn a_corrupt_record_in_the_middle_is_an_error_and_stays_in_the_file() {
         let disk = FaultyDisk::holding(WAL, &corrupt);
         let server = Server::bind(env_on(&disk), Config { port: 0, ..Config::default() }).await.unwrap();
         match server.run().await {
-            Err(ServeError::Open(OpenError::Corrupt { offset })) => assert_eq!(offset as usize, ends[0]),
+            Err(ServeError::Open(OpenError::Corrupt { segment: 1, offset })) => {
+                assert_eq!(offset as usize, ends[0])
+            }
             other => panic!("a flip at {bad} went unnoticed: {other:?}"),
         }
         assert_eq!(disk.cached(WAL), corrupt);
     }
     let mut foreign = image;
     foreign[0] ^= 1;
-    assert!(matches!(recover(&foreign).await, Err(ServeError::Open(OpenError::NotALog))));
+    assert!(matches!(recover(&foreign).await, Err(ServeError::Open(OpenError::NotALog { segment: 1 }))));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -77,7 +84,7 @@ async fn a_replica_follows_the_log_record_by_record() {
     let mut replica = Replica::default();
     let count = |replica: &Replica| replica.rows("t").count();
     for length in 0..=image.len() {
-        replica.catch_up(&image[..length]);
+        catch_up(&mut replica, &image[..length]);
         let whole = ends.iter().filter(|end| **end <= length).count();
         assert_eq!(count(&replica), whole.saturating_sub(1), "{length} bytes");
     }
@@ -88,14 +95,14 @@ async fn a_replica_follows_the_log_record_by_record() {
     assert!(replica.find("nowhere", "id", "1").is_none());
     assert_eq!(replica.rows("t").map(|row| row.text("id").unwrap()).collect::<Vec<_>>(), ["1", "2"]);
 
-    replica.catch_up(&image[..ends[1]]);
+    catch_up(&mut replica, &image[..ends[1]]);
     assert_eq!(count(&replica), 1, "a shorter image starts over");
     let (ledger, client) = Ledger::with_table().await;
     client
         .batch_execute("INSERT INTO t VALUES (7, 'another log'), (8, 'longer'), (9, 'than the first')")
         .await
         .unwrap();
-    replica.catch_up(&ledger.disk.durable(WAL));
+    catch_up(&mut replica, &ledger.disk.durable(WAL));
     assert_eq!(count(&replica), 3, "another image starts over");
 }
 
@@ -118,8 +125,8 @@ proptest! {
             let image = if marked { spliced } else { garbage };
             let _ = recover(&image).await;
             let mut replica = Replica::default();
-            replica.catch_up(&image);
-            replica.catch_up(&valid);
+            catch_up(&mut replica, &image);
+            catch_up(&mut replica, &valid);
             prop_assert_eq!(replica.rows("t").count(), 2);
             Ok(())
         })?;

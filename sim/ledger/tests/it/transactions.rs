@@ -62,7 +62,7 @@ async fn an_error_aborts_the_block_until_it_ends() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_writer_waits_for_the_first_and_a_lost_client_rolls_back() {
+async fn a_second_inserter_of_a_key_waits_for_the_first_and_a_lost_client_rolls_back() {
     let (ledger, first) = Ledger::with_table().await;
     let second = ledger.client().await;
     first.batch_execute("BEGIN; INSERT INTO t VALUES (1, 'first')").await.unwrap();

@@ -55,7 +55,6 @@ fn schema(create: &CreateTable, sql: &str) -> Result<Schema> {
             name: Arc::from(object_name(&create.name)?),
             columns: Vec::new(),
             uniques: Vec::new(),
-            secondary: Vec::new(),
             checks: Vec::new(),
             sql: Arc::from(sql),
         },

@@ -264,8 +264,9 @@ impl Binder<'_> {
                 Target::Plain(place::scan(scan, filter, schema))
             }
             source => {
+                let condition = filter.clone();
                 let (source, filter) = place::conditions(source, filter, self)?;
-                Target::Joined { source, filter }
+                Target::Joined { source, filter, condition }
             }
         })
     }

@@ -23,7 +23,6 @@ use sqlparser::ast::{Ident, ObjectName, ObjectNamePart, SelectItem, SetExpr, Sta
 
 pub(crate) use ddl::schema_from_sql;
 use expr::Binder;
-use names::Level;
 
 use super::plan::{Output, Plan, Prepared};
 use crate::{
@@ -35,14 +34,12 @@ use crate::{
 pub(crate) fn bind(statement: &Statement, declared: &[u32], catalog: &Catalog<'_>) -> Result<Prepared> {
     let mut binder = Binder::new(declared, Some(catalog))?;
     let (plan, columns) = match statement {
-        Statement::Query(query) => {
-            let (query, columns) = binder.query(query, &Level::default())?;
-            (Plan::Select(query), columns)
-        }
+        Statement::Query(query) => binder.outermost(query)?,
         Statement::Insert(insert) => binder.insert(insert)?,
         Statement::Update(update) => binder.update(update)?,
         Statement::Delete(delete) => binder.delete(delete)?,
         Statement::CreateTable(create) => (ddl::create_table(create)?, Vec::new()),
+        Statement::Lock(lock) => session::lock(lock, catalog)?,
         other => session::control(other)?,
     };
     let (params, tables) = binder.finish();

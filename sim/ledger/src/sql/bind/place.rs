@@ -200,9 +200,8 @@ fn access(schema: &Schema, bounds: &[Bound]) -> Access {
         }
     }
     let mut best = (0, Access::All);
-    for (index, columns) in schema.indexes().enumerate() {
-        // Rows with a null in a unique key are not in its index.
-        let partial = index < schema.uniques.len();
+    for (index, unique) in schema.uniques.iter().enumerate() {
+        let columns = &unique.columns;
         let prefix: Vec<Expr> = columns.iter().map_while(|column| equal(*column)).collect();
         let next = columns.get(prefix.len());
         let bound = |wanted: [Comparison; 2]| {
@@ -214,9 +213,10 @@ fn access(schema: &Schema, bounds: &[Bound]) -> Access {
         let low = bound([Comparison::Greater, Comparison::GreaterOrEqual]);
         let high = bound([Comparison::Less, Comparison::LessOrEqual]);
         let bounded = prefix.len() + usize::from(low.is_some() || high.is_some());
+        // Rows with a null in a key are not in the index.
         let complete = columns[bounded..].iter().all(|column| schema.columns[*column].not_null);
         let score = prefix.len() * 4 + usize::from(low.is_some()) + usize::from(high.is_some());
-        if score > best.0 && (!partial || complete) {
+        if score > best.0 && complete {
             best = (score, Access::Range { index, prefix, low, high });
         }
     }

@@ -1,16 +1,18 @@
 //! Queries: `SELECT`, `VALUES`, `UNION` and its kin, `WITH`, `ORDER BY`, `LIMIT`.
 //!
-//! Deliberately absent: recursive queries, `GROUPING SETS`, windows, row locks.
+//! Deliberately absent: recursive queries, `GROUPING SETS`, windows, row locks in anything but a query of one table.
 
 use std::rc::Rc;
 
 use sqlparser::ast::{
-    Distinct as DistinctAst, Expr as Ast, Fetch, GroupByExpr, LimitClause, OrderBy, OrderByExpr, OrderByKind,
-    OrderBySort, Query as QueryAst, Select as SelectAst, SelectItem, SelectItemQualifiedWildcardKind,
-    SetExpr, SetOperator, SetQuantifier, Value as Literal, With,
+    Distinct as DistinctAst, Expr as Ast, Fetch, GroupByExpr, LimitClause, LockClause, LockType, NonBlock,
+    ObjectNamePart, OrderBy, OrderByExpr, OrderByKind, OrderBySort, Query as QueryAst, Select as SelectAst,
+    SelectItem, SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, TableFactor,
+    Value as Literal, With,
 };
 
 use super::{
+    Bound,
     expr::Binder,
     fold,
     from::{Cte, Item},
@@ -21,16 +23,29 @@ use super::{
 use crate::{
     data::{Modifier, Type, Value},
     error::{Result, SqlError, state},
-    sql::plan::{
-        Body, Distinct, Expr, Group, OrderKey, Output, Query, Select, SetKind, SetOperation, Source,
+    sql::{
+        extension,
+        plan::{
+            Body, Distinct, Expr, Group, Locking, OrderKey, Output, Plan, Query, Select, SetKind,
+            SetOperation, Source, WaitPolicy,
+        },
     },
+    store::RowLock,
 };
 
 impl Binder<'_> {
+    /// Binds a query that is a statement of its own: only such a one may lock rows.
+    pub(super) fn outermost(&mut self, query: &QueryAst) -> Result<Bound> {
+        let bare = QueryAst { locks: Vec::new(), ..query.clone() };
+        let (bound, columns) = self.query(&bare, &Level::default())?;
+        let locking = locking(query, &bound)?;
+        Ok((Plan::Select { query: bound, locking }, columns))
+    }
+
     /// Binds a query and gives its columns.
     pub(super) fn query(&mut self, query: &QueryAst, level: &Level<'_>) -> Result<(Query, Vec<Output>)> {
         refuse(&[
-            (!query.locks.is_empty(), "FOR UPDATE"),
+            (!query.locks.is_empty(), "FOR UPDATE in a subquery"),
             (
                 query.for_clause.is_some()
                     || query.settings.is_some()
@@ -438,6 +453,65 @@ impl Binder<'_> {
             outputs.push(Output { name, ty: bound.ty, modifier });
         }
         Ok((exprs, outputs))
+    }
+}
+
+/// `FOR UPDATE` and its like; of several for one table the strongest counts.
+fn locking(query: &QueryAst, bound: &Query) -> Result<Option<Locking>> {
+    let mut locking: Option<Locking> = None;
+    for LockClause { lock_type, of, nonblock } in &query.locks {
+        let word = of.as_ref().and_then(extension::marked);
+        let lock = match (lock_type, word) {
+            (LockType::Update, None) => RowLock::Update,
+            (LockType::Update, Some(_)) => RowLock::NoKeyUpdate,
+            (LockType::Share, None) => RowLock::Share,
+            (LockType::Share, Some(_)) => RowLock::KeyShare,
+        };
+        let qualifier = lockable(query, bound, lock)?;
+        let table = of.as_ref().and_then(|of| of.0.get(usize::from(word.is_some())));
+        if let Some(ObjectNamePart::Identifier(table)) = table
+            && fold(table) != qualifier
+        {
+            let message =
+                format!("relation \"{}\" in {} clause not found in FROM clause", fold(table), lock.clause());
+            return Err(SqlError::new(state::UNDEFINED_TABLE, message));
+        }
+        let wait = match nonblock {
+            None => WaitPolicy::Block,
+            Some(NonBlock::Nowait) => WaitPolicy::Never,
+            Some(NonBlock::SkipLocked) => WaitPolicy::Skip,
+        };
+        locking = locking.filter(|stronger| stronger.lock >= lock).or(Some(Locking { lock, wait }));
+    }
+    Ok(locking)
+}
+
+/// What the only table of a query is called, if its rows can be locked.
+fn lockable(query: &QueryAst, bound: &Query, lock: RowLock) -> Result<String> {
+    let clause = lock.clause();
+    let refused = |with: &str| {
+        let message = format!("{clause} is not allowed with {with}");
+        SqlError::new(state::FEATURE_NOT_SUPPORTED, message)
+    };
+    let several = || SqlError::unsupported(format!("{clause} of anything but one table"));
+    let Body::Select(select) = &bound.body else {
+        return Err(refused("UNION/INTERSECT/EXCEPT"));
+    };
+    match (&select.group, &select.distinct) {
+        (Some(group), _) if group.keys.is_empty() => return Err(refused("aggregate functions")),
+        (Some(_), _) => return Err(refused("GROUP BY clause")),
+        (_, Some(_)) => return Err(refused("DISTINCT clause")),
+        (None, None) => {}
+    }
+    match (&select.from, query.body.as_ref()) {
+        // Without a table nothing is locked.
+        (Source::Nothing, _) => Ok(String::new()),
+        (Source::Table(_), SetExpr::Select(ast)) => match ast.from.first().map(|from| &from.relation) {
+            Some(TableFactor::Table { alias: Some(alias), .. }) => Ok(fold(&alias.name)),
+            Some(TableFactor::Table { name, .. }) => object_name(name),
+            _ => Err(several()),
+        },
+        _ => Err(several()),
     }
 }
 

@@ -1,16 +1,21 @@
-//! Statements about the transaction and the session: `BEGIN`, `COMMIT`, `ROLLBACK`, `SET`, `SHOW`.
+//! Statements about the transaction, the session and the server: `BEGIN`, `SAVEPOINT`, `SET`, `SHOW`, `LOCK TABLE`,
+//! `CHECKPOINT` and their like.
 
 use sqlparser::ast::{
-    ContextModifier, Expr as Ast, Set, Statement, TransactionAccessMode, TransactionIsolationLevel,
-    TransactionMode, Value as Literal,
+    ContextModifier, Expr as Ast, Lock, LockTableMode, ObjectName, Reset, Set, Statement,
+    TransactionAccessMode, TransactionIsolationLevel, TransactionMode, Value as Literal,
 };
 
 use super::{Bound, fold, object_name, refuse};
 use crate::{
     data::{Modifier, Type},
     error::{Result, SqlError},
-    settings::heading,
-    sql::plan::{Output, Plan},
+    settings::{ALL_SETTINGS, heading},
+    sql::{
+        extension,
+        plan::{Output, Plan},
+    },
+    store::{Catalog, TableLock},
 };
 
 pub(super) fn control(statement: &Statement) -> Result<Bound> {
@@ -18,16 +23,22 @@ pub(super) fn control(statement: &Statement) -> Result<Bound> {
         Statement::StartTransaction { modes, modifier: None, statements, exception: None, .. }
             if statements.is_empty() =>
         {
-            Plan::Begin { read_only: read_only(modes)? }
+            Plan::Begin { read_only: read_only(modes)?.unwrap_or(false) }
         }
         Statement::Commit { chain, modifier: None, .. } => {
             refuse(&[(*chain, "COMMIT AND CHAIN")])?;
             Plan::Commit
         }
         Statement::Rollback { chain, savepoint } => {
-            refuse(&[(*chain, "ROLLBACK AND CHAIN"), (savepoint.is_some(), "ROLLBACK TO SAVEPOINT")])?;
-            Plan::Rollback
+            refuse(&[(*chain, "ROLLBACK AND CHAIN")])?;
+            match savepoint {
+                Some(savepoint) => Plan::RollbackTo { savepoint: fold(savepoint) },
+                None => Plan::Rollback,
+            }
         }
+        Statement::Savepoint { name } => Plan::Savepoint { name: fold(name) },
+        Statement::ReleaseSavepoint { name } => Plan::Release { savepoint: fold(name) },
+        Statement::Reset(reset) => self::reset(&reset.reset)?,
         Statement::Set(set) => self::set(set)?,
         Statement::ShowVariable { variable } => {
             let words: Vec<String> = variable.iter().map(fold).collect();
@@ -48,12 +59,45 @@ pub(super) fn control(statement: &Statement) -> Result<Bound> {
     Ok((plan, Vec::new()))
 }
 
+/// `RESET`, and `CHECKPOINT`, which the parser is made to read as one.
+fn reset(reset: &Reset) -> Result<Plan> {
+    match reset {
+        Reset::ConfigurationParameter(name) if extension::marked(name) == Some("checkpoint") => {
+            Ok(Plan::Checkpoint)
+        }
+        Reset::ConfigurationParameter(name) => {
+            Ok(Plan::Set { name: setting_name(name)?, value: None, local: false })
+        }
+        Reset::ALL => Ok(Plan::Set { name: ALL_SETTINGS.to_owned(), value: None, local: false }),
+        Reset::SessionAuthorization => Err(SqlError::unsupported("RESET SESSION AUTHORIZATION")),
+    }
+}
+
+pub(super) fn lock(lock: &Lock, catalog: &Catalog<'_>) -> Result<Bound> {
+    let tables = lock.tables.iter().map(|target| {
+        let name = object_name(&target.name)?;
+        Ok((catalog.find(&name)?, name))
+    });
+    let tables = tables.collect::<Result<_>>()?;
+    let mode = match lock.lock_mode {
+        Some(LockTableMode::AccessShare) => TableLock::AccessShare,
+        Some(LockTableMode::RowShare) => TableLock::RowShare,
+        Some(LockTableMode::RowExclusive) => TableLock::RowExclusive,
+        Some(LockTableMode::ShareUpdateExclusive) => TableLock::ShareUpdateExclusive,
+        Some(LockTableMode::Share) => TableLock::Share,
+        Some(LockTableMode::ShareRowExclusive) => TableLock::ShareRowExclusive,
+        Some(LockTableMode::Exclusive) => TableLock::Exclusive,
+        Some(LockTableMode::AccessExclusive) | None => TableLock::AccessExclusive,
+    };
+    Ok((Plan::LockTable { tables, mode, nowait: lock.nowait }, Vec::new()))
+}
+
 /// Every transaction is READ COMMITTED; a request for a stronger level is refused rather than weakened.
-fn read_only(modes: &[TransactionMode]) -> Result<bool> {
-    let mut read_only = false;
+fn read_only(modes: &[TransactionMode]) -> Result<Option<bool>> {
+    let mut read_only = None;
     for mode in modes {
         match mode {
-            TransactionMode::AccessMode(mode) => read_only = *mode == TransactionAccessMode::ReadOnly,
+            TransactionMode::AccessMode(mode) => read_only = Some(*mode == TransactionAccessMode::ReadOnly),
             TransactionMode::IsolationLevel(
                 TransactionIsolationLevel::ReadCommitted | TransactionIsolationLevel::ReadUncommitted,
             ) => {}
@@ -68,24 +112,34 @@ fn read_only(modes: &[TransactionMode]) -> Result<bool> {
 fn set(set: &Set) -> Result<Plan> {
     match set {
         Set::SingleAssignment {
-            scope: None | Some(ContextModifier::Session),
+            scope: scope @ (None | Some(ContextModifier::Session | ContextModifier::Local)),
             hivevar: false,
             variable,
             values,
-        } => {
-            let name = match variable.0.as_slice() {
-                [_] => object_name(variable)?,
-                _ => variable.to_string().to_lowercase(),
-            };
-            Ok(Plan::Set { name, value: setting(values)? })
-        }
-        Set::SetTimeZone { local: false, value } => {
-            Ok(Plan::Set { name: "timezone".to_owned(), value: setting(std::slice::from_ref(value))? })
+        } => Ok(Plan::Set {
+            name: setting_name(variable)?,
+            value: setting(values)?,
+            local: *scope == Some(ContextModifier::Local),
+        }),
+        Set::SetTimeZone { local, value } => {
+            let value = setting(std::slice::from_ref(value))?;
+            Ok(Plan::Set { name: "timezone".to_owned(), value, local: *local })
         }
         Set::SetNames { charset_name, .. } => {
-            Ok(Plan::Set { name: "client_encoding".to_owned(), value: Some(charset_name.value.clone()) })
+            let value = Some(charset_name.value.clone());
+            Ok(Plan::Set { name: "client_encoding".to_owned(), value, local: false })
+        }
+        Set::SetTransaction { modes, snapshot: None, session: false } => {
+            Ok(Plan::SetTransaction { read_only: read_only(modes)? })
         }
         _ => Err(SqlError::unsupported(format!("{set}"))),
+    }
+}
+
+fn setting_name(name: &ObjectName) -> Result<String> {
+    match name.0.as_slice() {
+        [_] => object_name(name),
+        _ => Ok(name.to_string().to_lowercase()),
     }
 }
 

@@ -65,8 +65,8 @@ pub(super) const ALL: &[Function] = &[
     function("clock_timestamp", &[], Type::Timestamptz, |_, scope| {
         Ok(Value::Timestamp(scope.run.clock_now()))
     }),
-    function("current_date", &[], Type::Date, |_, scope| Ok(Value::Date(timestamp::day(scope.run.now)))),
-    function("current_time", &[], Type::Time, |_, scope| Ok(Value::Time(timestamp::time(scope.run.now)))),
+    function("current_date", &[], Type::Date, |_, scope| Ok(Value::Date(timestamp::day(scope.run.now())))),
+    function("current_time", &[], Type::Time, |_, scope| Ok(Value::Time(timestamp::time(scope.run.now())))),
     function("date", &[TIMESTAMP], Type::Date, |args, _| {
         Ok(Value::Date(timestamp::day(moment_of(&args[0])?)))
     }),
@@ -83,7 +83,7 @@ pub(super) const ALL: &[Function] = &[
     function("extract", &[TEXT, TIME], Type::Numeric, extract),
     function("extract", &[TEXT, TIMESTAMP], Type::Numeric, extract),
     function("extract", &[TEXT, TIMESTAMPTZ], Type::Numeric, extract),
-    function("localtimestamp", &[], Type::Timestamp, |_, scope| Ok(Value::LocalTimestamp(scope.run.now))),
+    function("localtimestamp", &[], Type::Timestamp, |_, scope| Ok(Value::LocalTimestamp(scope.run.now()))),
     function("make_date", &[INT4, INT4, INT4], Type::Date, |args, _| {
         let text = format!("{:04}-{:02}-{:02}", int_of(&args[0]), int_of(&args[1]), int_of(&args[2]));
         timestamp::parse_date(&text).map(Value::Date)

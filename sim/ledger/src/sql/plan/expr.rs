@@ -286,6 +286,13 @@ impl Expr {
         constant
     }
 
+    /// Whether it contains a query.
+    pub(crate) fn has_subquery(&self) -> bool {
+        let mut found = false;
+        self.visit(&mut |expr| found |= matches!(expr, Self::Subquery(_)));
+        found
+    }
+
     /// Whether every column it refers to has a position for which `accepts` holds.
     pub(crate) fn columns_all(&self, accepts: impl Fn(usize) -> bool) -> bool {
         let mut all = true;

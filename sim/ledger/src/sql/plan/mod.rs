@@ -12,6 +12,7 @@ pub(crate) use query::{
 };
 
 use crate::data::{Modifier, Type};
+use crate::store::{RowLock, TableLock};
 
 /// A statement that is ready to run, shared by everyone who sends the same text.
 #[derive(Debug)]
@@ -29,6 +30,19 @@ pub(crate) struct Prepared {
     pub(crate) schema: u64,
 }
 
+impl Prepared {
+    /// The locks that it needs on the tables it uses: what it changes or locks comes first among them.
+    pub(crate) fn table_locks(&self) -> impl Iterator<Item = (usize, TableLock)> {
+        let strongest = match &self.plan {
+            plan if plan.locks() => TableLock::RowShare,
+            plan if plan.writes() => TableLock::RowExclusive,
+            _ => TableLock::AccessShare,
+        };
+        let lock = move |position| if position == 0 { strongest } else { TableLock::AccessShare };
+        self.tables.iter().enumerate().map(move |(position, table)| (*table, lock(position)))
+    }
+}
+
 /// A column of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Output {
@@ -40,13 +54,19 @@ pub(crate) struct Output {
 #[derive(Debug)]
 pub(crate) enum Plan {
     Begin { read_only: bool },
+    Checkpoint,
     Commit,
     CreateTable { name: String, if_not_exists: bool, sql: String },
     Delete(Delete),
     Insert(Insert),
+    LockTable { tables: Vec<(usize, String)>, mode: TableLock, nowait: bool },
+    Release { savepoint: String },
     Rollback,
-    Select(Query),
-    Set { name: String, value: Option<String> },
+    RollbackTo { savepoint: String },
+    Savepoint { name: String },
+    Select { query: Query, locking: Option<Locking> },
+    Set { name: String, value: Option<String>, local: bool },
+    SetTransaction { read_only: Option<bool> },
     Show { name: String },
     Update(Update),
 }
@@ -57,10 +77,20 @@ impl Plan {
         matches!(self, Self::CreateTable { .. } | Self::Delete(_) | Self::Insert(_) | Self::Update(_))
     }
 
+    /// Whether running it locks rows that it does not change.
+    pub(crate) fn locks(&self) -> bool {
+        matches!(self, Self::Select { locking: Some(_), .. })
+    }
+
+    /// Whether running it changes the schema.
+    pub(crate) fn changes_schema(&self) -> bool {
+        matches!(self, Self::CreateTable { .. })
+    }
+
     /// Whether it has an answer with rows, even if there are none this time.
     pub(crate) fn returns_rows(&self) -> bool {
         match self {
-            Self::Select(_) | Self::Show { .. } => true,
+            Self::Select { .. } | Self::Show { .. } => true,
             Self::Delete(Delete { returning, .. })
             | Self::Insert(Insert { returning, .. })
             | Self::Update(Update { returning, .. }) => returning.is_some(),
@@ -72,13 +102,18 @@ impl Plan {
     pub(crate) fn command(&self) -> &'static str {
         match self {
             Self::Begin { .. } => "BEGIN",
+            Self::Checkpoint => "CHECKPOINT",
             Self::Commit => "COMMIT",
             Self::CreateTable { .. } => "CREATE TABLE",
             Self::Delete(_) => "DELETE",
             Self::Insert(_) => "INSERT",
-            Self::Rollback => "ROLLBACK",
-            Self::Select(_) => "SELECT",
-            Self::Set { .. } => "SET",
+            Self::LockTable { .. } => "LOCK TABLE",
+            Self::Release { .. } => "RELEASE",
+            Self::Rollback | Self::RollbackTo { .. } => "ROLLBACK",
+            Self::Savepoint { .. } => "SAVEPOINT",
+            Self::Select { .. } => "SELECT",
+            Self::Set { value: None, local: false, .. } => "RESET",
+            Self::Set { .. } | Self::SetTransaction { .. } => "SET",
             Self::Show { .. } => "SHOW",
             Self::Update(_) => "UPDATE",
         }
@@ -141,6 +176,25 @@ pub(crate) enum Target {
     Joined {
         source: Source,
         filter: Option<Expr>,
+        /// The whole condition, for a row that has changed meanwhile.
+        condition: Option<Expr>,
     },
     Plain(Scan),
+}
+
+/// `FOR UPDATE` and its like.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Locking {
+    pub(crate) lock: RowLock,
+    pub(crate) wait: WaitPolicy,
+}
+
+/// What to do about a row that another transaction holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WaitPolicy {
+    Block,
+    /// `NOWAIT`
+    Never,
+    /// `SKIP LOCKED`
+    Skip,
 }

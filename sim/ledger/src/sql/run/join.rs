@@ -10,17 +10,17 @@ use crate::{
     data::{Row, Value},
     error::Result,
     sql::{
-        Scope,
+        eval::Scope,
         plan::{Access, Join, Limit, Scan, Source},
     },
     store::{Bound, Range},
 };
 
 /// Takes a row; false when it wants no more.
-pub(super) type Each<'a> = dyn FnMut(&[Value]) -> Result<bool> + 'a;
+pub(crate) type Each<'a> = dyn FnMut(&[Value]) -> Result<bool> + 'a;
 
 /// Calls `each` with the rows of a source until it returns false; returns what it returned last.
-pub(super) fn each_row(source: &Source, scope: &Scope<'_>, each: &mut Each<'_>) -> Result<bool> {
+pub(crate) fn each_row(source: &Source, scope: &Scope<'_>, each: &mut Each<'_>) -> Result<bool> {
     match source {
         Source::Nothing => each(&[]),
         Source::Table(scan) if scan.with_id => {
@@ -70,7 +70,7 @@ pub(super) fn each_row(source: &Source, scope: &Scope<'_>, each: &mut Each<'_>) 
 }
 
 /// Calls `each` with the stored rows that a scan finds, and their numbers.
-pub(super) fn each_stored(
+pub(crate) fn each_stored(
     scan: &Scan,
     scope: &Scope<'_>,
     each: &mut dyn FnMut(u64, &Row) -> Result<bool>,

@@ -1,23 +1,23 @@
-//! Runs plans against tables.
+//! Runs queries.
 
 mod join;
 mod query;
 mod select;
 mod sort;
-mod write;
 
 use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet},
-    rc::Rc,
+    sync::Arc,
 };
 
 use env::WallClock;
 use regex_lite::{Regex, RegexBuilder};
 
-pub(crate) use query::rows_of;
-pub(crate) use sort::compare as compare_keys;
-pub(crate) use write::write;
+pub(super) use join::{each_row, each_stored};
+pub(super) use query::{limits, rows_of};
+pub(super) use select::{holds, project};
+pub(super) use sort::{compare as compare_keys, keys as sort_keys};
 
 use super::{eval::Scope, plan::Query};
 use crate::{
@@ -34,14 +34,27 @@ pub(crate) struct Answer {
     pub(crate) count: u64,
 }
 
-/// One execution of a statement: what its expressions may look at beside their row.
-pub(crate) struct Run<'a> {
-    pub(crate) view: View<'a>,
+/// What a statement is given from outside.
+#[derive(Clone, Copy)]
+pub(crate) struct Inputs<'a> {
+    pub(crate) params: &'a [Value],
     /// The start of the transaction, as [`Value::Timestamp`].
     pub(crate) now: i64,
-    clock: &'a dyn WallClock,
-    found: RefCell<BTreeMap<usize, Rc<Found>>>,
-    patterns: RefCell<BTreeMap<(Rc<str>, bool), Rc<Regex>>>,
+    pub(crate) clock: &'a dyn WallClock,
+}
+
+/// What the expressions of a statement may look at beside their row.
+pub(crate) struct Run<'a> {
+    pub(crate) view: View<'a>,
+    inputs: Inputs<'a>,
+    memo: &'a Memo,
+}
+
+/// What one execution of a statement need not find out twice.
+#[derive(Default)]
+pub(crate) struct Memo {
+    found: RefCell<BTreeMap<usize, Arc<Found>>>,
+    patterns: RefCell<BTreeMap<(Arc<str>, bool), Arc<Regex>>>,
 }
 
 /// The rows of a subquery that does not depend on the row around it.
@@ -65,18 +78,23 @@ impl Found {
 const MAX_PATTERNS: usize = 64;
 
 impl<'a> Run<'a> {
-    pub(crate) fn new(view: View<'a>, now: i64, clock: &'a dyn WallClock) -> Self {
-        Self { view, now, clock, found: RefCell::default(), patterns: RefCell::default() }
+    pub(crate) fn new(view: View<'a>, inputs: Inputs<'a>, memo: &'a Memo) -> Self {
+        Self { view, inputs, memo }
+    }
+
+    /// The start of the transaction, as [`Value::Timestamp`].
+    pub(crate) fn now(&self) -> i64 {
+        self.inputs.now
     }
 
     /// What the wall clock shows, as [`Value::Timestamp`].
     pub(crate) fn clock_now(&self) -> i64 {
-        timestamp::from_wall(self.clock.now())
+        timestamp::from_wall(self.inputs.clock.now())
     }
 
     /// An expression's scope without a row.
-    pub(crate) fn scope(&'a self, params: &'a [Value]) -> Scope<'a> {
-        Scope { row: &[], excluded: &[], args: &[], params, run: self }
+    pub(crate) fn scope(&'a self) -> Scope<'a> {
+        Scope { row: &[], excluded: &[], args: &[], params: self.inputs.params, run: self }
     }
 
     /// The rows of subquery `id`, which are looked for once.
@@ -84,27 +102,27 @@ impl<'a> Run<'a> {
         &self,
         id: usize,
         look: impl FnOnce() -> Result<Vec<Vec<Value>>>,
-    ) -> Result<Rc<Found>> {
-        if let Some(found) = self.found.borrow().get(&id) {
+    ) -> Result<Arc<Found>> {
+        if let Some(found) = self.memo.found.borrow().get(&id) {
             return Ok(found.clone());
         }
-        let found = Rc::new(Found::new(look()?));
-        self.found.borrow_mut().insert(id, found.clone());
+        let found = Arc::new(Found::new(look()?));
+        self.memo.found.borrow_mut().insert(id, found.clone());
         Ok(found)
     }
 
     /// A regular expression. The syntax is that of `regex-lite`, which covers what POSIX and PostgreSQL's advanced
     /// expressions have in common; back references and lookaround are refused.
-    pub(crate) fn pattern(&self, pattern: &str, any_case: bool) -> Result<Rc<Regex>> {
-        let key = (Rc::from(pattern), any_case);
-        if let Some(found) = self.patterns.borrow().get(&key) {
+    pub(crate) fn pattern(&self, pattern: &str, any_case: bool) -> Result<Arc<Regex>> {
+        let key = (Arc::from(pattern), any_case);
+        if let Some(found) = self.memo.patterns.borrow().get(&key) {
             return Ok(found.clone());
         }
         let compiled = RegexBuilder::new(pattern).case_insensitive(any_case).build().map_err(|error| {
             SqlError::new(state::INVALID_REGEX, format!("invalid regular expression: {error}"))
         })?;
-        let compiled = Rc::new(compiled);
-        let mut patterns = self.patterns.borrow_mut();
+        let compiled = Arc::new(compiled);
+        let mut patterns = self.memo.patterns.borrow_mut();
         if patterns.len() >= MAX_PATTERNS {
             patterns.clear();
         }
@@ -114,14 +132,9 @@ impl<'a> Run<'a> {
 }
 
 /// Runs a query.
-pub(crate) fn query(
-    query: &Query,
-    view: View<'_>,
-    params: &[Value],
-    now: i64,
-    clock: &dyn WallClock,
-) -> Result<Answer> {
-    let run = Run::new(view, now, clock);
-    let rows = rows_of(query, &run.scope(params), usize::MAX)?;
+pub(crate) fn query(query: &Query, view: View<'_>, inputs: Inputs<'_>) -> Result<Answer> {
+    let memo = Memo::default();
+    let run = Run::new(view, inputs, &memo);
+    let rows = rows_of(query, &run.scope(), usize::MAX)?;
     Ok(Answer { count: rows.len() as u64, rows })
 }

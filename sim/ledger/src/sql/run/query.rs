@@ -7,15 +7,14 @@ use crate::{
     data::Value,
     error::{Result, SqlError, state},
     sql::{
-        Scope,
+        eval::Scope,
         plan::{Body, Expr, Query, SetKind, SetOperation},
     },
 };
 
 /// The rows of a query, but not more than `most`.
 pub(crate) fn rows_of(query: &Query, scope: &Scope<'_>, most: usize) -> Result<Vec<Vec<Value>>> {
-    let limit = count(query.limit.as_ref(), scope, state::INVALID_LIMIT, "LIMIT")?.unwrap_or(usize::MAX);
-    let offset = count(query.offset.as_ref(), scope, state::INVALID_OFFSET, "OFFSET")?.unwrap_or(0);
+    let (limit, offset) = limits(query, scope)?;
     let limit = limit.min(most);
     let needed = limit.saturating_add(offset);
     let mut rows = match &query.body {
@@ -29,6 +28,13 @@ pub(crate) fn rows_of(query: &Query, scope: &Scope<'_>, most: usize) -> Result<V
     rows.truncate(needed);
     rows.drain(..offset.min(rows.len()));
     Ok(rows)
+}
+
+/// `LIMIT` and `OFFSET`.
+pub(crate) fn limits(query: &Query, scope: &Scope<'_>) -> Result<(usize, usize)> {
+    let limit = count(query.limit.as_ref(), scope, state::INVALID_LIMIT, "LIMIT")?.unwrap_or(usize::MAX);
+    let offset = count(query.offset.as_ref(), scope, state::INVALID_OFFSET, "OFFSET")?.unwrap_or(0);
+    Ok((limit, offset))
 }
 
 fn count(expr: Option<&Expr>, scope: &Scope<'_>, code: &'static str, clause: &str) -> Result<Option<usize>> {
@@ -59,7 +65,9 @@ fn combined(operation: &SetOperation, scope: &Scope<'_>) -> Result<Vec<Vec<Value
             }
         }
         SetKind::Except | SetKind::Intersect => {
-            right.iter().for_each(|row| drop(seen(row)));
+            for row in &right {
+                seen(row);
+            }
             let wanted = operation.kind == SetKind::Intersect;
             if operation.all {
                 left.retain(|row| {

@@ -7,8 +7,8 @@ use crate::{
     data::Value,
     error::Result,
     sql::{
-        Scope,
         aggregate::Accumulator,
+        eval::Scope,
         plan::{Distinct, Expr, Group, OrderKey, Select},
     },
 };
@@ -44,12 +44,12 @@ pub(super) fn rows(
 }
 
 /// Whether a condition holds; none always does.
-pub(super) fn holds(condition: Option<&Expr>, scope: &Scope<'_>) -> Result<bool> {
+pub(crate) fn holds(condition: Option<&Expr>, scope: &Scope<'_>) -> Result<bool> {
     condition.map_or(Ok(true), |condition| condition.holds(scope))
 }
 
 /// The values of a list of expressions.
-pub(super) fn project(exprs: &[Expr], scope: &Scope<'_>) -> Result<Vec<Value>> {
+pub(crate) fn project(exprs: &[Expr], scope: &Scope<'_>) -> Result<Vec<Value>> {
     exprs.iter().map(|expr| expr.eval(scope)).collect()
 }
 

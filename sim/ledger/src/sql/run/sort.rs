@@ -5,11 +5,11 @@ use std::cmp::Ordering;
 use crate::{
     data::Value,
     error::Result,
-    sql::{Scope, plan::OrderKey},
+    sql::{eval::Scope, plan::OrderKey},
 };
 
 /// The values by which a row is sorted.
-pub(super) fn keys(order: &[OrderKey], scope: &Scope<'_>) -> Result<Vec<Value>> {
+pub(crate) fn keys(order: &[OrderKey], scope: &Scope<'_>) -> Result<Vec<Value>> {
     order.iter().map(|key| key.expr.eval(scope)).collect()
 }
 

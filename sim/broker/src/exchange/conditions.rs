@@ -1,0 +1,85 @@
+//! Conditional orders: accepted, and triggered when the price that they watch reaches their stop price.
+//!
+//! A triggered order keeps its id and becomes a market or limit order. Its owner first hears that the conditional order
+//! expired and then that the new one exists, both under the same ids. It needs margin only from then on.
+
+use env::WallTime;
+use rust_decimal::Decimal;
+
+use super::{Execution, State, Update};
+use crate::{
+    error::ApiError,
+    journal::Event,
+    order::{NewOrder, Order, OrderStatus, TimeInForce, WorkingType},
+    triggers::reached,
+};
+
+impl State {
+    pub(super) fn check_condition(&self, account: usize, terms: &NewOrder) -> Result<(), ApiError> {
+        let market = &self.markets[terms.market];
+        let watched = match terms.working_type {
+            WorkingType::Contract => market.last(),
+            WorkingType::Mark => market.mark(),
+        };
+        if reached(terms, watched) {
+            return Err(ApiError::ImmediateTrigger);
+        }
+        let same_direction = |order: &Order| {
+            order.is_waiting()
+                && order.terms.close_position
+                && order.terms.market == terms.market
+                && order.terms.side == terms.side
+                && order.terms.kind.triggers_above(order.terms.side) == terms.kind.triggers_above(terms.side)
+        };
+        if terms.close_position && self.open_orders(account).any(same_direction) {
+            return Err(ApiError::CloseExists);
+        }
+        Ok(())
+    }
+
+    /// Triggers the orders whose stop price the market has reached.
+    pub(super) fn trigger_reached(&mut self, now: WallTime, market: usize, updates: &mut Vec<Update>) {
+        loop {
+            let of = &mut self.markets[market];
+            let (last, mark) = (of.last(), of.mark());
+            let Some(id) = of.triggers.pop_reached(last, mark) else { return };
+            self.trigger(now, id, updates);
+            self.settle(now, updates);
+        }
+    }
+
+    fn trigger(&mut self, now: WallTime, id: u64, updates: &mut Vec<Update>) {
+        let order = self.order(id);
+        let (account, client_order_id) = (order.account, order.terms.client_order_id.clone());
+        env::fact!("broker.order_triggered", client_order_id = %client_order_id);
+        self.record(now, account, Event::OrderTriggered { order_id: id, client_order_id });
+        let order = &mut self.orders[super::index(id)];
+        let mut expired = order.clone();
+        expired.status = OrderStatus::Expired;
+        updates.push(Update::order(now, &expired, Execution::Expired));
+        let terms = &mut order.terms;
+        terms.kind = terms.kind.triggered();
+        if terms.close_position {
+            terms.quantity = self.holdings[account].position(terms.market).reducible(terms.side);
+        }
+        order.updated_at = now;
+        updates.push(Update::order(now, order, Execution::New));
+        if self.may_trade(account, id) {
+            self.meet_market(now, id, updates);
+        } else {
+            updates.push(self.end(now, id, OrderStatus::Expired));
+        }
+    }
+
+    /// Whether a triggered order passes the checks that others pass when they arrive.
+    fn may_trade(&self, account: usize, id: u64) -> bool {
+        let terms = &self.order(id).terms;
+        let preview = self.preview(terms, self.tradable(id));
+        let possible = !terms.reduces() || self.tradable(id) > Decimal::ZERO;
+        let kept = match terms.time_in_force {
+            TimeInForce::Fok | TimeInForce::Gtx => self.check_arrival(terms, &preview).is_ok(),
+            TimeInForce::Gtc | TimeInForce::Ioc => true,
+        };
+        possible && kept && self.check_funds(account, terms, &preview, Some(id)).is_ok()
+    }
+}
