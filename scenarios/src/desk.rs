@@ -53,10 +53,12 @@ fn peers(world: &mut World, exchange: Arc<Exchange>) {
         async move { until_it_fails(broker::serve(env, exchange).await) }
     });
     world.host(BUS, |env| async move { until_it_fails(bus::serve(env, bus::Config::default()).await) });
-    world.host(
-        LEDGER,
-        |env| async move { until_it_fails(ledger::serve(env, ledger::Config::default()).await) },
-    );
+    let config = ledger::Config::default();
+    world.peer(LEDGER, config.faults.clone());
+    world.host(LEDGER, move |env| {
+        let config = config.clone();
+        async move { until_it_fails(ledger::serve(env, config).await) }
+    });
 }
 
 /// A server that cannot go on says why; its process then ends.

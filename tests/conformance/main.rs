@@ -11,6 +11,8 @@
 
 mod bus;
 mod clients;
+mod exchange;
+mod postgres;
 mod report;
 mod servers;
 mod tolerated;

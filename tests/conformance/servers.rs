@@ -71,7 +71,7 @@ impl Server {
         })
     }
 
-    /// PostgreSQL: database, user and superuser `postgres`, no password, encoding UTF-8, locale C, time zone UTC.
+    /// PostgreSQL: database, user and superuser `postgres`, no password, encoding UTF-8, locale C.UTF-8, time zone UTC.
     /// `settings` are `name=value`.
     pub fn postgres(settings: &[&str]) -> Self {
         let files = files();
@@ -82,7 +82,7 @@ impl Server {
         }
         let data = files.path().join("data");
         let mut initdb = tied(&program("initdb"), user);
-        initdb.args(["--username", POSTGRES, "--encoding", "UTF8", "--locale", "C", "--auth", "trust"]);
+        initdb.args(["--username", POSTGRES, "--encoding", "UTF8", "--locale", "C.UTF-8", "--auth", "trust"]);
         initdb.args(["--no-sync", "--no-instructions", "--pgdata"]).arg(&data);
         let output = initdb.current_dir(files.path()).output().expect("initdb runs");
         assert!(output.status.success(), "initdb: {}", String::from_utf8_lossy(&output.stderr));

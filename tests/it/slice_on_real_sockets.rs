@@ -206,7 +206,8 @@ impl System {
 
     fn ledger(&self) -> Replica {
         let mut replica = Replica::default();
-        replica.catch_up(&std::fs::read(self.data_of("ledger").join(ledger::WAL)).unwrap());
+        let directory = self.data_of("ledger");
+        replica.catch_up(|file, look| look(std::fs::read(directory.join(file)).ok().as_deref()));
         replica
     }
 

@@ -12,8 +12,11 @@ use rust_decimal::Decimal;
 /// When all of them start: 2023-11-14T22:13:20Z.
 const START: WallTime = WallTime::from_millis(1_700_000_000_000);
 
+/// Makes the trades of a tape.
+type Recording = fn() -> Vec<AggTrade>;
+
 /// The tapes: their names, and how they are made.
-pub const TAPES: [(&str, fn() -> Vec<AggTrade>); 3] =
+pub const TAPES: [(&str, Recording); 3] =
     [("btcusdt-2000", quiet), ("btcusdt-crash", crash), ("ethusdt-2000", ether)];
 
 /// BTCUSDT, seed 2000.

@@ -12,6 +12,11 @@
 //! trades more than it was asked to, or worse than its limit; a reduce-only order never grows a position; no book is
 //! crossed; at one price the older order is filled first; no accepted order overdraws the margin.
 //!
+//! What goes wrong at the venue itself – lost answers, stale replicas, late or broken streams – is [`Fault`], the exchange's
+//! vocabulary for plans; [`Exchange::faults`] is where it is posted. A fault changes what clients see, never what the journal
+//! says of it. Whatever a client sends is answered or ends its connection; what it can make the server keep is bounded:
+//! connections, heads, bodies, messages, waiting events.
+//!
 //! Deliberately absent: hedge mode, isolated and multi-asset margin, funding, brackets beyond the first, the insurance fund,
 //! trailing stops, good-till-date and self-trade prevention. Customers' trades do not appear on the tape. Conditional orders
 //! are placed at `POST /fapi/v1/order`, where they were until the venue moved them to its algo service. Protocol facts come
@@ -28,6 +33,7 @@ mod fault;
 mod filters;
 mod journal;
 mod limits;
+mod linger;
 mod margin;
 mod market;
 mod order;

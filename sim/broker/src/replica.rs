@@ -220,3 +220,91 @@ impl<'a> Past<'a> {
         seen.map(|(_, order)| order)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rust_decimal::Decimal;
+
+    use super::*;
+    use crate::{
+        Config, Exchange,
+        order::{NewOrder, OrderKind, OrderStatus, Side, TimeInForce, WorkingType},
+    };
+
+    /// Everything that a query of account 0 can see.
+    #[derive(Debug, PartialEq)]
+    struct Picture {
+        orders: Vec<(OrderStatus, Decimal)>,
+        open: Vec<u64>,
+        wallet: Decimal,
+        position: Decimal,
+        trades: usize,
+    }
+
+    fn picture(view: &View<'_>) -> Picture {
+        let holdings = view.holdings(0);
+        let find = |id| view.find(0, 0, OrderRef::Id(id)).map(|order| (order.status, order.executed));
+        let unseen = view.first_unseen_trade(0);
+        Picture {
+            orders: (1..=view.state().orders().len() as u64).filter_map(find).collect(),
+            open: view.open_orders(0).iter().map(|order| order.id).collect(),
+            wallet: holdings.wallet,
+            position: holdings.position(0).amount,
+            trades: view.state().markets[0].fills.iter().filter(|(_, fill)| fill.trade_id < unseen).count(),
+        }
+    }
+
+    fn order(n: usize, lots: u32) -> NewOrder {
+        NewOrder {
+            client_order_id: format!("c{n}").into(),
+            market: 0,
+            side: if lots.is_multiple_of(3) { Side::Sell } else { Side::Buy },
+            kind: OrderKind::Limit,
+            time_in_force: TimeInForce::Gtc,
+            quantity: Decimal::new(lots.into(), 3),
+            price: Decimal::new(420_000 + i64::from(lots % 40) - 20, 1),
+            reduce_only: false,
+            stop_price: Decimal::ZERO,
+            working_type: WorkingType::Contract,
+            close_position: false,
+        }
+    }
+
+    /// Places, cancels or trades, and tells the replica.
+    fn act(state: &mut State, replica: &mut Replica, now: Instant, n: usize, (act, lots): (u8, u32)) {
+        let at = WallTime::from_millis(n as i64);
+        let updates = match act {
+            0 => state.place(at, 0, order(n, lots)).map(|placed| placed.updates).unwrap_or_default(),
+            1 => state.cancel_all(at, 0, 0),
+            _ => state.trade(at, 0).map(|(_, updates)| updates).unwrap_or_default(),
+        };
+        updates.iter().for_each(|update| replica.note(now, state, update));
+    }
+
+    proptest! {
+        #[test]
+        fn a_replica_sees_exactly_what_was_true_and_remembers_no_more_than_it_must(
+            steps in prop::collection::vec(((0..6_u8, 3..90_u32), 1..90_u64), 1..60),
+            lag in (0..HORIZON.as_secs()).prop_map(Duration::from_secs),
+        ) {
+            let exchange = Exchange::new(Config::default());
+            let mut state = exchange.lock();
+            let mut replica = Replica::new([state.holdings(0).clone()].into_iter());
+            let mut now = Instant::now();
+            let mut past = vec![(now, picture(&View::present(&state)))];
+            for (n, (step, pause)) in steps.into_iter().enumerate() {
+                now += Duration::from_secs(pause);
+                act(&mut state, &mut replica, now, n, step);
+                past.push((now, picture(&View::present(&state))));
+                let then = past.iter().rfind(|(since, _)| now - *since >= lag).unwrap_or(&past[0]);
+                prop_assert_eq!(&picture(&View::past(&state, &replica, now, lag)), &then.1);
+            }
+            now += HORIZON;
+            act(&mut state, &mut replica, now, 1_000, (0, 4));
+            prop_assert!(replica.orders.len() <= state.open_orders(0).count() + 1);
+            prop_assert!(replica.changed.len() <= 10 && replica.fills.len() <= 10);
+            prop_assert!(replica.accounts[0].len() <= 10);
+        }
+    }
+}

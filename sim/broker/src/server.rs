@@ -21,6 +21,7 @@ use crate::{
     exchange::{Exchange, State, Update},
     fault::{Fault, Subject},
     limits::Limits,
+    linger::Linger,
     replica::{Replica, View},
     rest,
     stream::{self, Courier, Hub},
@@ -28,7 +29,7 @@ use crate::{
 
 /// A client that takes longer to send a request's head is cut off; so is one that sends nothing at all for so long.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
-/// The longest head of a request, in bytes.
+/// The longest head of a request, in bytes; hyper reads ahead and may accept up to twice as much.
 const MAX_HEAD: usize = 64 * 1024;
 /// The pause after a failed accept, which is usually a shortage that passes.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -232,8 +233,10 @@ async fn connection(venue: Arc<Venue>, stream: BoxStream, peer: SocketAddr, plac
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(MAX_HEAD)
+        // Who has said everything may still listen.
+        .half_close(true)
         .auto_date_header(false)
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(Linger::new(stream)), service)
         .with_upgrades()
         .await;
     if let Err(error) = served {

@@ -55,10 +55,15 @@ pub(crate) struct Target {
     names: Vec<String>,
 }
 
+/// What an address may begin with: the newer ones route streams by their kind, as `wss://fstream.binance.com/market/ws/…`.
+/// Here each leads to all streams, as an address without it does.
+const ROUTES: &[&str] = &["/market", "/private", "/public"];
+
 impl Target {
     /// None when `uri` is not that of a stream.
     pub fn of(uri: &Uri) -> Option<Self> {
-        let (combined, list) = match uri.path() {
+        let path = ROUTES.iter().find_map(|route| uri.path().strip_prefix(route)).unwrap_or(uri.path());
+        let (combined, list) = match path {
             "/ws" => (false, Cow::Borrowed("")),
             "/stream" => {
                 let query = uri.query().unwrap_or_default().as_bytes();
@@ -115,4 +120,19 @@ pub(crate) fn upgrade(
     response.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
     response.headers_mut().insert(SEC_WEBSOCKET_ACCEPT, accept);
     Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_may_begin_with_the_kind_of_its_streams() {
+        let names = |uri: &'static str| Target::of(&Uri::from_static(uri)).map(|target| target.names);
+        assert_eq!(names("/market/stream?streams=btcusdt@aggTrade"), Some(vec!["btcusdt@aggTrade".to_owned()]));
+        assert_eq!(names("/private/ws/key"), Some(vec!["key".to_owned()]));
+        assert_eq!(names("/public/ws"), Some(vec![]));
+        assert_eq!(names("/other/ws/key"), None);
+        assert_eq!(names("/market"), None);
+    }
 }

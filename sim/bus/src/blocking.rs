@@ -20,6 +20,11 @@ pub(crate) trait Pending: Send {
     /// Looks at `key`, with which something has happened: writes the answer and returns `true`, or writes nothing and
     /// returns `false`.
     fn attempt(&self, key: &Key, db: &mut Db, now: WallMs, reply: &mut Reply<'_>) -> bool;
+
+    /// Writes the answer of a command whose time is up.
+    fn give_up(&self, reply: &mut Reply<'_>) {
+        reply.null_array();
+    }
 }
 
 /// What a command that must wait leaves to its connection.
@@ -77,6 +82,28 @@ impl Waiters {
     /// Takes a client out of its queues; nothing happens when it has been answered.
     pub(crate) fn withdraw(&mut self, ticket: Ticket) {
         self.take(ticket);
+    }
+
+    /// Answers a client that waits no longer: because its time is up, or with an error. `false` when it has been answered.
+    pub(crate) fn release(&mut self, ticket: Ticket, error: Option<&'static str>) -> bool {
+        let Some(waiter) = self.take(ticket) else {
+            return false;
+        };
+        let mut answer = Vec::new();
+        let mut reply = Reply::new(&mut answer, waiter.protocol);
+        match error {
+            None => waiter.pending.give_up(&mut reply),
+            Some(error) => reply.error(&error),
+        }
+        // A client that has gone meanwhile needs no answer.
+        let _ = waiter.answer.send(answer);
+        true
+    }
+
+    /// Sends everyone away without an answer.
+    pub(crate) fn clear(&mut self) {
+        self.waiters.clear();
+        self.by_key.clear();
     }
 
     /// Answers whoever can be answered now that keys were signalled, the longest waiting first.

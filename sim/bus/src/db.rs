@@ -76,6 +76,10 @@ pub(crate) struct Db {
     /// When the current command began.
     now: WallMs,
     changes: u64,
+    /// The append-only file is being repeated: nothing expires, for the file says when each key went.
+    pub(crate) loading: bool,
+    /// A key that can only be read.
+    reserved: Option<(&'static [u8], Value)>,
     /// Streams that clients may wait for and that have grown, lost a group or gone.
     ready: Vec<Key>,
     /// Transactions that depend on keys.
@@ -150,14 +154,32 @@ impl Db {
 
     /// A key's value. The key counts as used.
     pub(crate) fn get(&self, key: &[u8]) -> Option<&Value> {
-        let entry = self.entries.get(key)?;
-        entry.accessed.set(self.now);
-        Some(&entry.value)
+        match self.entries.get(key) {
+            Some(entry) => {
+                entry.accessed.set(self.now);
+                Some(&entry.value)
+            }
+            None => self.reserved(key),
+        }
     }
 
     /// A key's value, for commands that only ask about it.
     pub(crate) fn peek(&self, key: &[u8]) -> Option<&Value> {
-        self.entries.get(key).map(|entry| &entry.value)
+        self.entries.get(key).map(|entry| &entry.value).or_else(|| self.reserved(key))
+    }
+
+    fn reserved(&self, key: &[u8]) -> Option<&Value> {
+        self.reserved.as_ref().filter(|(reserved, _)| *reserved == key).map(|(_, value)| value)
+    }
+
+    /// Makes a key that is only there for those who read it: no other method knows it.
+    pub(crate) fn set_reserved(&mut self, key: &'static [u8], bytes: &[u8]) {
+        self.reserved = Some((key, Value::String(bytes.to_vec())));
+    }
+
+    /// All keys with what they hold and their deadlines.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Key, &Value, Option<WallMs>)> {
+        self.entries.iter().map(|(key, entry)| (key, &entry.value, entry.deadline))
     }
 
     /// For how many milliseconds no command has looked at a key's value.
@@ -310,7 +332,7 @@ impl Db {
         match deadline {
             None if old.is_none() => return false,
             None => self.effects.push(&[b"PERSIST", key]),
-            Some(deadline) if deadline <= self.now => {
+            Some(deadline) if deadline <= self.now && !self.loading => {
                 self.effects.push(&[b"DEL", key]);
                 return self.remove(key);
             }
@@ -352,6 +374,9 @@ impl Db {
     /// Redis `db.c`). A command that follows runs at `now`.
     pub(crate) fn expire(&mut self, now: WallMs) {
         self.now = now;
+        if self.loading {
+            return;
+        }
         while let Some((_, key)) = self.deadlines.first().filter(|(deadline, _)| *deadline < now) {
             let key = key.clone();
             self.remove(&key);

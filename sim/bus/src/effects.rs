@@ -75,7 +75,8 @@ impl Effects {
     }
 }
 
-fn write_command<'w>(out: &mut Vec<u8>, words: impl ExactSizeIterator<Item = &'w [u8]>) {
+/// Writes a request as clients send it.
+pub(crate) fn write_command<'w>(out: &mut Vec<u8>, words: impl ExactSizeIterator<Item = &'w [u8]>) {
     write_length(out, b'*', words.len());
     for word in words {
         write_length(out, b'$', word.len());

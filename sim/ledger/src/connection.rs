@@ -2,28 +2,29 @@
 
 use std::{io, pin::pin, time::Duration};
 
+use crate::{
+    error::{Result, Severity, SqlError, state},
+    settings::Settings,
+    startup,
+    wire::{
+        backend::{self, Status},
+        frontend::{self, Frame, Opening},
+    },
+};
 use bytes::BytesMut;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     select,
     time::{sleep, timeout},
 };
-use tokio_util::sync::CancellationToken;
-
-use crate::{
-    error::{Result, Severity, SqlError, state},
-    settings::Settings,
-    wire::{
-        backend::{self, Status},
-        frontend::{self, Frame, Opening},
-    },
-};
 
 /// `authentication_timeout` of PostgreSQL: a client that has not said who it is by then is cut off.
 const STARTUP_TIMEOUT: Duration = Duration::from_secs(60);
-/// How long a client that does not read may hold a connection after the engine has crashed.
+/// How long a client that does not read may hold a connection after the server has ended.
 const FAREWELL: Duration = Duration::from_secs(5);
 const READ_BYTES: usize = 8 * 1024;
+/// Longer answers are sent in pieces.
+const FULL_BYTES: usize = 256 * 1024;
 
 /// A client's stream.
 pub(crate) struct Connection<S> {
@@ -61,27 +62,68 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Self { stream, input: BytesMut::new(), out: BytesMut::new() }
     }
 
-    /// Hears the client's opening. With a key it is let in; with a refusal it is told that and the connection ends.
+    /// Hears the client's opening. With a key it is let in, once it has given the `password` if there is one; with a refusal
+    /// it is told that and the connection ends.
     ///
     /// # Errors
     /// Those of the stream; `TimedOut` when the client takes too long.
     pub(crate) async fn let_in(
         &mut self,
         place: std::result::Result<Key, Box<SqlError>>,
+        password: Option<&str>,
     ) -> io::Result<Admission> {
-        let opening = timeout(STARTUP_TIMEOUT, self.opening()).await??;
-        let admission = match opening {
-            Ok(Wish::Cancel(key)) => return Ok(Admission::Cancel(key)),
-            Ok(Wish::Leave) => return Ok(Admission::None),
-            Ok(Wish::Start(params)) => self.greet(params, place),
-            Err(error) => Err(error),
-        };
+        let admission = timeout(STARTUP_TIMEOUT, self.admit(place, password)).await??;
         let admission = admission.unwrap_or_else(|error| {
             backend::error(&error.severity(Severity::Fatal), &mut self.out);
             Admission::None
         });
         self.write_out().await?;
         Ok(admission)
+    }
+
+    async fn admit(
+        &mut self,
+        place: std::result::Result<Key, Box<SqlError>>,
+        password: Option<&str>,
+    ) -> io::Result<Result<Admission>> {
+        let params = match self.opening().await? {
+            Ok(Wish::Cancel(key)) => return Ok(Ok(Admission::Cancel(key))),
+            Ok(Wish::Leave) => return Ok(Ok(Admission::None)),
+            Ok(Wish::Start(params)) => params,
+            Err(error) => return Ok(Err(error)),
+        };
+        let (key, settings) = match place.and_then(|key| Ok((key, startup::settings(params)?))) {
+            Ok(accepted) => accepted,
+            Err(error) => return Ok(Err(error)),
+        };
+        if let Some(password) = password
+            && let Err(error) = self.authenticate(startup::user(&settings), password).await?
+        {
+            return Ok(Err(error));
+        }
+        Ok(Ok(self.greet(key, settings)))
+    }
+
+    /// Asks for the password, in clear text as over a Unix socket: there is no network to listen on.
+    async fn authenticate(&mut self, user: &str, password: &str) -> io::Result<Result<()>> {
+        backend::ask_for_password(&mut self.out);
+        self.write_out().await?;
+        let frame = loop {
+            match self.buffered_frame() {
+                Err(error) => return Ok(Err(error)),
+                Ok(Some(frame)) => break frame,
+                Ok(None) if self.fill().await? == 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(None) => {}
+            }
+        };
+        Ok(match frontend::password(&frame) {
+            Ok(given) if given == password => Ok(()),
+            Ok(_) => Err(SqlError::new(
+                state::INVALID_PASSWORD,
+                format!("password authentication failed for user \"{user}\""),
+            )),
+            Err(error) => Err(error),
+        })
     }
 
     async fn opening(&mut self) -> io::Result<Result<Wish>> {
@@ -115,37 +157,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// Everybody is let in; a user name is asked for because every client sends one.
-    fn greet(
-        &mut self,
-        params: Vec<(String, String)>,
-        place: std::result::Result<Key, Box<SqlError>>,
-    ) -> Result<Admission> {
-        let key = place?;
-        let mut settings = Settings::default();
-        let mut has_user = false;
-        for (name, value) in params {
-            match name.as_str() {
-                "user" => has_user = !value.is_empty(),
-                "database" => {}
-                "options" | "replication" if value.is_empty() || value == "false" => {}
-                "options" | "replication" => {
-                    return Err(SqlError::unsupported(format!("the startup parameter {name}")));
-                }
-                _ => settings.set(&name, Some(value), false)?,
-            }
-        }
-        if !has_user {
-            return Err(SqlError::new("28000", "no PostgreSQL user name specified in startup packet"));
-        }
+    fn greet(&mut self, key: Key, mut settings: Settings) -> Admission {
         backend::authentication_ok(&mut self.out);
-        settings.commit();
         for (name, value) in settings.reports() {
             backend::parameter_status(name, &value, &mut self.out);
         }
         backend::backend_key(key.process, key.secret, &mut self.out);
         backend::ready(Status::Idle, &mut self.out);
-        Ok(Admission::Session(key, settings))
+        Admission::Session(key, settings)
     }
 
     /// The next message that has come whole already.
@@ -175,13 +194,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// Sends what is in [`Connection::out`].
+    /// Sends what is in [`Connection::out`]; `over` resolves when the server ends.
     ///
     /// # Errors
-    /// Those of the stream; `TimedOut` when the engine has crashed and the client does not read.
-    pub(crate) async fn flush(&mut self, crashed: &CancellationToken) -> io::Result<()> {
+    /// Those of the stream; `TimedOut` when the server ends and the client does not read.
+    pub(crate) async fn flush(&mut self, over: impl Future<Output = ()>) -> io::Result<()> {
         let too_late = async {
-            crashed.cancelled().await;
+            over.await;
             sleep(FAREWELL).await;
         };
         select! {
@@ -189,6 +208,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             written = self.write_out() => written,
             () = too_late => Err(io::ErrorKind::TimedOut.into()),
         }
+    }
+
+    /// Whether so much is to be sent that it should be before there is more.
+    pub(crate) fn is_full(&self) -> bool {
+        self.out.len() >= FULL_BYTES
     }
 
     async fn fill(&mut self) -> io::Result<usize> {

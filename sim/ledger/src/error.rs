@@ -38,12 +38,14 @@ pub(crate) mod state {
     pub(crate) const FAILED_TRANSACTION: &str = "25P02";
     pub(crate) const FEATURE_NOT_SUPPORTED: &str = "0A000";
     pub(crate) const GROUPING_ERROR: &str = "42803";
+    pub(crate) const INVALID_AUTHORIZATION: &str = "28000";
     pub(crate) const INVALID_COLUMN_REFERENCE: &str = "42P10";
     pub(crate) const INVALID_CURSOR: &str = "34000";
     pub(crate) const INVALID_ESCAPE: &str = "22025";
     pub(crate) const INVALID_LIMIT: &str = "2201W";
     pub(crate) const INVALID_OFFSET: &str = "2201X";
     pub(crate) const INVALID_PARAMETER_VALUE: &str = "22023";
+    pub(crate) const INVALID_PASSWORD: &str = "28P01";
     pub(crate) const INVALID_REGEX: &str = "2201B";
     pub(crate) const INVALID_SAVEPOINT: &str = "3B001";
     pub(crate) const INVALID_STATEMENT_NAME: &str = "26000";

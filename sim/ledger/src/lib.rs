@@ -12,7 +12,7 @@
 //! - The same statements in the same order make the same files, byte for byte.
 //!
 //! Deliberately absent, refused with 0A000: windows, recursive queries, row locks in joins, `ALTER` and `DROP`, isolation
-//! above READ COMMITTED, encryption, the system catalog.
+//! above READ COMMITTED, encryption, users and their rights, COPY, the system catalog.
 
 mod connection;
 mod data;
@@ -25,6 +25,7 @@ mod server;
 mod session;
 mod settings;
 mod sql;
+mod startup;
 mod store;
 mod transaction;
 mod wire;
@@ -33,6 +34,9 @@ pub use fault::{Fault, Share};
 pub use replica::{Replica, Row};
 pub use server::{Config, ServeError, Server, serve};
 pub use store::OpenError;
+
+/// The file of the log before the first checkpoint.
+pub const WAL: &str = "wal.1";
 
 /// The file of the last checkpoint. The log behind it is in files called `wal.1`, `wal.2`, …
 pub const CHECKPOINT: &str = "checkpoint";

@@ -41,9 +41,9 @@ impl<'a> Patience<'a> {
         loop {
             select! {
                 biased;
+                error = self.interrupted() => return Err(error),
                 // A holder that is dropped has ended just as well.
                 _ = &mut wait.over => return Ok(()),
-                error = self.interrupted() => return Err(error),
                 () = reached(self.timeouts.lock.map(|timeout| since + timeout)) => {
                     return Err(SqlError::new(state::LOCK_NOT_AVAILABLE, "canceling statement due to lock timeout"));
                 }

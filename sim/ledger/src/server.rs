@@ -23,6 +23,8 @@ pub struct Config {
     pub port: u16,
     /// Clients at a time (`max_connections` of PostgreSQL); the next is turned away with 53300.
     pub max_connections: usize,
+    /// What every client must know; none lets everybody in.
+    pub password: Option<String>,
     /// How many bytes of log make a checkpoint due (`max_wal_size` of PostgreSQL, which has no such small one).
     pub checkpoint_bytes: u64,
     /// The faults that are on.
@@ -32,7 +34,13 @@ pub struct Config {
 impl Default for Config {
     /// PostgreSQL's port and limit; a checkpoint each 16 MiB.
     fn default() -> Self {
-        Self { port: 5432, max_connections: 100, checkpoint_bytes: 16 * 1024 * 1024, faults: Board::new() }
+        Self {
+            port: 5432,
+            max_connections: 100,
+            password: None,
+            checkpoint_bytes: 16 * 1024 * 1024,
+            faults: Board::new(),
+        }
     }
 }
 
@@ -150,13 +158,15 @@ impl Server {
                 Some(excuse) => Err(excuse),
                 None => self.places.clone().try_acquire_owned().map_err(|_| too_many_connections()),
             };
-            let engine = engine.clone();
+            let (engine, password) = (engine.clone(), self.config.password.clone());
             self.env.spawn("ledger.session", async move {
-                // How a connection ends is the client's affair; the transaction ends with the session.
-                let _ = match &place {
-                    Ok(_) => session(engine, stream, Ok(key)).await,
-                    Err(excuse) => session(engine, stream, Err(excuse.clone())).await,
+                let (place, admission) = match place {
+                    Ok(place) => (Some(place), Ok(key)),
+                    Err(excuse) => (None, Err(excuse)),
                 };
+                // How a connection ends is the client's affair; the transaction ends with the session.
+                let _ = session(engine, stream, admission, password.as_deref()).await;
+                drop(place);
             });
         }
     }
@@ -178,7 +188,7 @@ impl Server {
             let stream = self.next_client().await;
             let error = SqlError::new(state::CANNOT_CONNECT_NOW, excuse);
             self.env.spawn("ledger.refusal", async move {
-                let _ = Connection::new(stream).let_in(Err(error)).await;
+                let _ = Connection::new(stream).let_in(Err(error), None).await;
             });
         }
     }
@@ -201,9 +211,17 @@ async fn session(
     engine: Arc<Engine>,
     stream: BoxStream,
     place: Result<Key, Box<SqlError>>,
+    password: Option<&str>,
 ) -> io::Result<()> {
     let mut connection = Connection::new(stream);
-    match connection.let_in(place).await? {
+    let is_guest = place.is_ok();
+    let admission = select! {
+        biased;
+        // Who has a place and does not say who he is must not keep the server from ending.
+        () = engine.over(), if is_guest => return Ok(()),
+        admission = connection.let_in(place, password) => admission?,
+    };
+    match admission {
         Admission::Cancel(key) => {
             engine.backends().cancel(key.process, Some(key.secret));
             Ok(())

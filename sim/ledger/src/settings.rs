@@ -44,11 +44,18 @@ const ALL: &[Setting] = &[
     setting("datestyle", "ISO, MDY", Rule::OneOf(&["ISO, MDY", "ISO"]), Some("DateStyle")),
     setting("default_transaction_isolation", "read committed", Rule::OneOf(&["read committed"]), None),
     setting("deadlock_timeout", "1s", Rule::Time, None),
-    setting("default_transaction_read_only", "off", Rule::OneOf(&["off"]), None),
+    setting(
+        "default_transaction_read_only",
+        "off",
+        Rule::OneOf(&["off", "false", "no", "0"]),
+        Some("default_transaction_read_only"),
+    ),
     setting("extra_float_digits", "1", Rule::Any, None),
     setting("idle_in_transaction_session_timeout", "0", Rule::Time, None),
+    setting("in_hot_standby", "off", Rule::Fixed, Some("in_hot_standby")),
     setting("integer_datetimes", "on", Rule::Fixed, Some("integer_datetimes")),
     setting("intervalstyle", "postgres", Rule::OneOf(&["postgres"]), Some("IntervalStyle")),
+    setting("is_superuser", "on", Rule::Fixed, Some("is_superuser")),
     setting("lock_timeout", "0", Rule::Time, None),
     setting(
         "search_path",
@@ -59,6 +66,7 @@ const ALL: &[Setting] = &[
     setting("server_encoding", "UTF8", Rule::Fixed, Some("server_encoding")),
     setting("server_version", "16.4", Rule::Fixed, Some("server_version")),
     setting("server_version_num", "160004", Rule::Fixed, None),
+    setting("session_authorization", "", Rule::Fixed, Some("session_authorization")),
     setting("standard_conforming_strings", "on", Rule::OneOf(&["on"]), Some("standard_conforming_strings")),
     setting("statement_timeout", "0", Rule::Time, None),
     setting("synchronous_commit", "on", Rule::OneOf(&["on"]), None),
@@ -182,6 +190,13 @@ impl Settings {
 
     pub(crate) fn timeouts(&self) -> Timeouts {
         self.timeouts
+    }
+
+    /// Notes what the server has found out by itself.
+    pub(crate) fn found(&mut self, name: &str, value: String) {
+        if let Ok(setting) = find(name) {
+            self.store(setting.name, Some(value), false);
+        }
     }
 
     /// The place that has been reached, for [`Settings::undo_to`].

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     data::Value,
-    engine::{Engine, Ran, Writer},
+    engine::{Engine, Given, Ran, Writer},
     error::{Result, SqlError, state},
     patience::Patience,
     settings::Settings,
@@ -105,6 +105,7 @@ impl Transaction {
             self.engine.strike_statement()?;
         }
         let now = *self.started.get_or_insert_with(|| self.engine.now());
+        let given = Given { params, now, process: self.process };
         // A block that has read a table keeps others from changing it.
         if writes || locks || (self.block == Status::Open && !prepared.tables.is_empty()) {
             self.writer()?;
@@ -113,8 +114,8 @@ impl Transaction {
         let mut progress = Progress::default();
         loop {
             let ran = match &self.writer {
-                Some(writer) => writer.run(&current, params, now, &mut progress)?,
-                None => self.engine.read(&current, params, now)?,
+                Some(writer) => writer.run(&current, given, &mut progress)?,
+                None => self.engine.read(&current, given)?,
             };
             match ran {
                 Ran::Done(answer) => return Ok(answer),

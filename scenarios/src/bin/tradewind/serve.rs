@@ -31,13 +31,15 @@ pub fn serve(peer: &Peer) -> Result<()> {
     match peer {
         Peer::Bus(args) => {
             let default = bus::Config::default();
-            let config = bus::Config { port: args.port.unwrap_or(default.port), ..default };
+            let config = bus::Config {
+                port: args.port.unwrap_or(default.port),
+                // Whoever names a directory wants to find the data again.
+                append_only: args.data.is_some(),
+                ..default
+            };
             run("bus", args, config.port, async |env| {
                 let server = bus::Server::bind(env, config).await?;
-                Ok((server.port(), async move {
-                    server.run().await;
-                    Ok(())
-                }))
+                Ok((server.port(), async move { Ok(server.run().await?) }))
             })
         }
         Peer::Ledger(args) => {
@@ -45,7 +47,7 @@ pub fn serve(peer: &Peer) -> Result<()> {
             let config = ledger::Config { port: args.port.unwrap_or(default.port), ..default };
             run("ledger", args, config.port, async |env| {
                 let server = ledger::Server::bind(env, config).await?;
-                Ok((server.port()?, async move { match server.run().await? {} }))
+                Ok((server.port()?, async move { Ok(server.run().await?) }))
             })
         }
         Peer::Broker { serve: args, tape } => {
@@ -55,14 +57,22 @@ pub fn serve(peer: &Peer) -> Result<()> {
                 config.symbols = vec![SymbolConfig { tape: read_tape(path)?, ..SymbolConfig::default() }];
             }
             run("broker", args, config.port, async |env| {
+                let stop = env.processes.stop_requested();
                 let server = broker::Server::bind(env, Exchange::new(config)).await?;
-                Ok((server.local_addr()?.port(), async move { match server.run().await {} }))
+                // An exchange has nothing to put in order.
+                Ok((server.local_addr()?.port(), async move {
+                    tokio::select! {
+                        biased;
+                        () = stop => Ok(()),
+                        never = server.run() => match never {},
+                    }
+                }))
             })
         }
     }
 }
 
-/// Binds with `bind`, says where the peer listens, and runs it until somebody asks this process to stop.
+/// Binds with `bind`, says where the peer listens, and runs it to its end, which comes when this process is asked to stop.
 fn run<S>(
     name: &str,
     args: &ServeArgs,
@@ -81,15 +91,10 @@ where
             ..os::Config::default()
         };
         let env = os::env(config).context("cannot watch for signals")?;
-        let (port, server) = bind(env.clone())
-            .await
-            .with_context(|| format!("cannot serve the {name} on {LOOPBACK}:{port}"))?;
+        let (port, server) =
+            bind(env).await.with_context(|| format!("cannot serve the {name} on {LOOPBACK}:{port}"))?;
         say!("{name} listening on {LOOPBACK}:{port}, data in {}", data.path().display());
-        tokio::select! {
-            biased;
-            () = env.processes.stop_requested() => Ok(()),
-            ended = server => ended.with_context(|| format!("the {name} cannot go on")),
-        }
+        server.await.with_context(|| format!("the {name} cannot go on"))
     })
 }
 

@@ -243,3 +243,127 @@ impl State {
         self.record(now, account, Event::Fill(fill));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{
+        Account, AggTrade, Config, Exchange, Liquidity, Side, SymbolConfig, Tape,
+        order::{NewOrder, WorkingType},
+    };
+
+    fn dec(text: &str) -> Decimal {
+        text.parse().expect("a decimal")
+    }
+
+    /// Two customers in a market that trades one unit at each of these prices, in which the maker has one unit per level.
+    fn exchange(prices: &[&str]) -> Arc<Exchange> {
+        let trade = |(id, price): (u64, &&str)| AggTrade {
+            id,
+            price: dec(price),
+            quantity: Decimal::ONE,
+            first_trade_id: id,
+            last_trade_id: id,
+            time: 0,
+            is_buyer_maker: true,
+        };
+        let symbol = SymbolConfig {
+            liquidity: Liquidity { least: Decimal::ONE, most: Decimal::ONE, levels: 5 },
+            tape: Tape::Once(Arc::new((1..).zip(prices).map(trade).collect())),
+            ..SymbolConfig::default()
+        };
+        let account = |key: &str| Account {
+            api_key: key.into(),
+            secret: String::new(),
+            balance: Decimal::from(1_000_000),
+        };
+        Exchange::new(Config {
+            accounts: vec![account("a"), account("b")],
+            symbols: vec![symbol],
+            ..Config::default()
+        })
+    }
+
+    fn order(name: &str, side: Side, quantity: &str, limit: Option<&str>) -> NewOrder {
+        NewOrder {
+            client_order_id: name.into(),
+            market: 0,
+            side,
+            kind: if limit.is_some() { OrderKind::Limit } else { OrderKind::Market },
+            time_in_force: TimeInForce::Gtc,
+            quantity: dec(quantity),
+            price: limit.map_or(Decimal::ZERO, dec),
+            reduce_only: false,
+            stop_price: Decimal::ZERO,
+            working_type: WorkingType::Contract,
+            close_position: false,
+        }
+    }
+
+    const NOW: WallTime = WallTime::from_micros(0);
+
+    fn fills(exchange: &Exchange) -> Vec<(String, Decimal, Decimal, bool)> {
+        let of = |fill: Fill| (fill.client_order_id.to_string(), fill.qty, fill.price, fill.maker);
+        exchange.journal().fills().into_iter().map(of).collect()
+    }
+
+    #[test]
+    fn a_resting_order_is_filled_by_what_the_market_trades_through_it() {
+        let exchange = exchange(&["42000.0", "41999.0", "41999.0", "41999.0"]);
+        let mut state = exchange.lock();
+        state.trade(NOW, 0);
+        state.place(NOW, 0, order("x", Side::Buy, "2.5", Some("41999.5"))).expect("a good order");
+        for executed in ["1", "2", "2.5"] {
+            state.trade(NOW, 0);
+            assert_eq!(state.orders()[0].executed, dec(executed));
+        }
+        assert!(fills(&exchange).iter().all(|(_, _, price, maker)| *price == dec("41999.5") && *maker));
+    }
+
+    #[test]
+    fn at_its_own_price_an_order_waits_for_those_who_came_before() {
+        let exchange = exchange(&["42000.0", "41999.0", "41999.0", "41999.0"]);
+        let mut state = exchange.lock();
+        state.trade(NOW, 0);
+        for (account, name) in [(0, "first"), (1, "second")] {
+            state.place(NOW, account, order(name, Side::Buy, "1", Some("41999.0"))).expect("a good order");
+        }
+        let mut filled = || {
+            state.trade(NOW, 0);
+            fills(&exchange).into_iter().map(|(name, ..)| name).collect::<Vec<_>>()
+        };
+        assert_eq!(filled(), [] as [&str; 0], "the maker's unit went first");
+        assert_eq!(filled(), ["first"]);
+        assert_eq!(filled(), ["first", "second"]);
+    }
+
+    #[test]
+    fn customers_trade_with_each_other_after_the_maker_at_the_same_price() {
+        let exchange = exchange(&["42000.0"]);
+        let mut state = exchange.lock();
+        state.trade(NOW, 0);
+        state.place(NOW, 0, order("ask", Side::Sell, "1", Some("42000.1"))).expect("a good order");
+        state.place(NOW, 1, order("taker", Side::Buy, "2.5", None)).expect("a good order");
+        let part = |name: &str, quantity, price, maker| (name.to_owned(), dec(quantity), dec(price), maker);
+        assert_eq!(
+            fills(&exchange),
+            [
+                part("taker", "1", "42000.1", false),
+                part("ask", "1", "42000.1", true),
+                part("taker", "1", "42000.1", false),
+                part("taker", "0.5", "42000.2", false),
+            ]
+        );
+    }
+
+    #[test]
+    fn the_rest_of_a_market_order_that_finds_no_more_liquidity_expires() {
+        let exchange = exchange(&["42000.0"]);
+        let mut state = exchange.lock();
+        state.trade(NOW, 0);
+        let placed = state.place(NOW, 0, order("x", Side::Sell, "7", None)).expect("a good order");
+        assert_eq!((placed.result.status, placed.result.executed), (OrderStatus::Expired, dec("5")));
+    }
+}

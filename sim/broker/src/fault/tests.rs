@@ -1,3 +1,5 @@
+//! The words of the faults, and what acts on what: read back, and refused where they make no sense.
+
 use faults::{Board, Port};
 use proptest::prelude::*;
 

@@ -1,35 +1,95 @@
-//! Commands about the server: COMMAND, INFO, TIME.
+//! Commands about the server as a whole: BGREWRITEAOF, BGSAVE, DEBUG, LASTSAVE, SAVE, SHUTDOWN, TIME, WAIT.
+//!
+//! There are no snapshots: SAVE and BGSAVE are refused, and the last save is the start, as in a Redis that never saved.
 
-use std::fmt::{self, Write};
+use std::time::Duration;
 
-use super::{COMMANDS as ALL_COMMANDS, Call, Command, at_least, dispatch_subcommand, exactly};
-use crate::error::CommandError;
+use super::{
+    Call, Command,
+    Flag::{Fast, NoScript},
+    at_least, exactly,
+    options::integer,
+};
+use crate::{
+    blocking::Pending,
+    db::{Db, Key, WallMs},
+    error::CommandError,
+    resp::{Reply, parse_i64},
+    server::Order,
+};
 
 /// The version whose behaviour is followed.
-pub(super) const REDIS_VERSION: &str = "7.4.1";
+pub(super) const REDIS_VERSION: &str = "7.0.15";
 
-pub(super) const COMMANDS: &[Command] =
-    &[at_least("command", 1, command), at_least("info", 1, info), exactly("time", 1, time)];
+pub(super) const COMMANDS: &[Command] = &[
+    exactly("bgrewriteaof", 1, bgrewriteaof).flags(&[NoScript]),
+    at_least("bgsave", 1, no_snapshots).flags(&[NoScript]),
+    at_least("debug", 2, debug).flags(&[NoScript]),
+    exactly("lastsave", 1, lastsave).flags(&[Fast]),
+    exactly("save", 1, no_snapshots).flags(&[NoScript]),
+    at_least("shutdown", 1, shutdown).flags(&[NoScript]),
+    exactly("time", 1, time).flags(&[Fast]),
+    exactly("wait", 3, wait).flags(&[NoScript]),
+];
 
-const COMMAND_SUBCOMMANDS: &[Command] =
-    &[exactly("count", 2, command_count), at_least("docs", 2, command_docs)];
-
-/// Descriptions of commands are for people and for cluster clients; there are none.
-fn command(call: &mut Call<'_>) -> Result<(), CommandError> {
-    if call.args.len() > 1 {
-        return dispatch_subcommand(call, "command", COMMAND_SUBCOMMANDS);
+fn bgrewriteaof(call: &mut Call<'_>) -> Result<(), CommandError> {
+    let journal = call.state.journal.as_mut();
+    let journal = journal.ok_or(CommandError::Refused(
+        "ERR BGREWRITEAOF is not supported without an append-only file: start with appendonly yes",
+    ))?;
+    if journal.rewriting() {
+        return Err(CommandError::Refused("ERR Background append only file rewriting already in progress"));
     }
-    call.reply.array(0);
+    journal.rewrite_wanted = true;
+    call.shared.kick.notify_one();
+    call.reply.simple("Background append only file rewriting started");
     Ok(())
 }
 
-fn command_count(call: &mut Call<'_>) -> Result<(), CommandError> {
-    call.reply.count(ALL_COMMANDS.len());
+fn no_snapshots(_: &mut Call<'_>) -> Result<(), CommandError> {
+    Err(CommandError::Refused(
+        "ERR snapshots (RDB files) are not supported: data is kept by the append-only file",
+    ))
+}
+
+/// As a Redis with `enable-debug-command no`, its default.
+fn debug(_: &mut Call<'_>) -> Result<(), CommandError> {
+    Err(CommandError::Refused(
+        "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it from a \
+         local connection, otherwise you need to set this option in the configuration file, and then restart the server.",
+    ))
+}
+
+fn lastsave(call: &mut Call<'_>) -> Result<(), CommandError> {
+    call.reply.integer(call.shared.started_at.div_euclid(1_000));
     Ok(())
 }
 
-fn command_docs(call: &mut Call<'_>) -> Result<(), CommandError> {
-    call.reply.map(0);
+/// Makes everything durable and ends the process; the client sees its connection close.
+fn shutdown(call: &mut Call<'_>) -> Result<(), CommandError> {
+    let (mut save, mut nosave, mut abort, mut rush) = (false, false, false, false);
+    for option in call.args.from(1) {
+        let chosen = match option.to_ascii_lowercase().as_slice() {
+            b"save" => &mut save,
+            b"nosave" => &mut nosave,
+            b"abort" => &mut abort,
+            b"now" | b"force" => &mut rush,
+            _ => return Err(CommandError::Syntax),
+        };
+        *chosen = true;
+    }
+    if abort && (save || nosave || rush) || save && nosave {
+        return Err(CommandError::Syntax);
+    }
+    if abort {
+        return Err(CommandError::Refused("ERR No shutdown in progress."));
+    }
+    if save {
+        return no_snapshots(call);
+    }
+    call.state.order = Some(Order::Stop);
+    call.shared.kick.notify_one();
+    call.session.closing = true;
     Ok(())
 }
 
@@ -41,67 +101,29 @@ fn time(call: &mut Call<'_>) -> Result<(), CommandError> {
     Ok(())
 }
 
-type Section = (&'static str, fn(&Call<'_>, &mut String) -> fmt::Result);
+/// WAIT for replicas that never come.
+struct NoReplicas;
 
-/// In the order in which Redis shows them.
-const SECTIONS: [Section; 5] = [
-    ("Server", info_server),
-    ("Clients", info_clients),
-    ("Stats", info_stats),
-    ("Replication", info_replication),
-    ("Keyspace", info_keyspace),
-];
-
-/// Only what is true of this server; a section that is asked for and unknown is passed over, as in Redis.
-fn info(call: &mut Call<'_>) -> Result<(), CommandError> {
-    let everything = ["all", "default", "everything"];
-    let wanted = |name: &str| {
-        call.args.len() == 1
-            || call.args.from(1).any(|section| {
-                section.eq_ignore_ascii_case(name.as_bytes())
-                    || everything.iter().any(|all| section.eq_ignore_ascii_case(all.as_bytes()))
-            })
-    };
-    let mut text = String::new();
-    for (name, section) in SECTIONS.iter().filter(|(name, _)| wanted(name)) {
-        let separator = if text.is_empty() { "" } else { "\r\n" };
-        // Writing to a string does not fail.
-        let _ = write!(text, "{separator}# {name}\r\n").and_then(|()| section(call, &mut text));
+impl Pending for NoReplicas {
+    fn attempt(&self, _: &Key, _: &mut Db, _: WallMs, _: &mut Reply<'_>) -> bool {
+        false
     }
-    call.reply.verbatim(&text);
+
+    fn give_up(&self, reply: &mut Reply<'_>) {
+        reply.integer(0);
+    }
+}
+
+fn wait(call: &mut Call<'_>) -> Result<(), CommandError> {
+    let replicas = integer(&call.args[1])?;
+    let millis = parse_i64(&call.args[2])
+        .ok_or(CommandError::Refused("ERR timeout is not an integer or out of range"))?;
+    let millis = u64::try_from(millis).map_err(|_| CommandError::Refused("ERR timeout is negative"))?;
+    if replicas <= 0 {
+        call.reply.integer(0);
+        return Ok(());
+    }
+    let timeout = (millis > 0).then(|| Duration::from_millis(millis));
+    call.wait(Vec::new(), Box::new(NoReplicas), timeout);
     Ok(())
-}
-
-fn info_server(call: &Call<'_>, text: &mut String) -> fmt::Result {
-    write!(
-        text,
-        "redis_version:{REDIS_VERSION}\r\nredis_mode:standalone\r\ntcp_port:{}\r\nuptime_in_seconds:{}\r\n",
-        call.shared.port,
-        call.shared.started.elapsed().as_secs()
-    )
-}
-
-fn info_clients(call: &Call<'_>, text: &mut String) -> fmt::Result {
-    let connected = call.state.statistics.connected;
-    write!(text, "connected_clients:{connected}\r\nblocked_clients:{}\r\n", call.state.waiters.len())
-}
-
-fn info_stats(call: &Call<'_>, text: &mut String) -> fmt::Result {
-    let statistics = &call.state.statistics;
-    write!(
-        text,
-        "total_connections_received:{}\r\ntotal_commands_processed:{}\r\n",
-        statistics.connections, statistics.commands
-    )
-}
-
-fn info_replication(_: &Call<'_>, text: &mut String) -> fmt::Result {
-    text.write_str("role:master\r\nconnected_slaves:0\r\n")
-}
-
-fn info_keyspace(call: &Call<'_>, text: &mut String) -> fmt::Result {
-    match call.state.db.len() {
-        0 => Ok(()),
-        keys => write!(text, "db0:keys={keys},expires={},avg_ttl=0\r\n", call.state.db.expiring()),
-    }
 }

@@ -1,84 +1,62 @@
-//! Commands about the connection: CLIENT, ECHO, HELLO, PING, QUIT, SELECT.
+//! Commands about the connection: AUTH, ECHO, HELLO, PING, QUIT, RESET, SELECT. CLIENT has a file of its own.
 //!
-//! There are no passwords: AUTH does not exist, and HELLO admits the default user with any password, as Redis does without
-//! `requirepass`. What CLIENT SETINFO says is checked and forgotten.
+//! There is one user, `default`, with one password or none.
 
 use super::{
     Call, Command,
+    Flag::{Fast, NoScript},
     admin::REDIS_VERSION,
-    arity, at_least, dispatch_subcommand, exactly, lossy,
+    arity, at_least,
+    client::checked_name,
+    exactly, lossy,
     options::{Options, integer},
 };
 use crate::{
+    connection::Replies,
     error::CommandError,
     resp::{Protocol, Reply, parse_i64},
 };
 
 pub(super) const COMMANDS: &[Command] = &[
-    at_least("client", 2, client),
-    exactly("echo", 2, echo),
-    at_least("hello", 1, hello),
-    at_least("ping", 1, ping),
-    at_least("quit", 1, quit),
-    exactly("select", 2, select),
+    at_least("auth", 2, auth).flags(&[NoScript, Fast]),
+    exactly("echo", 2, echo).flags(&[Fast]),
+    at_least("hello", 1, hello).flags(&[NoScript, Fast]),
+    at_least("ping", 1, ping).flags(&[Fast]),
+    at_least("quit", 1, quit).flags(&[NoScript, Fast]),
+    exactly("reset", 1, reset).flags(&[NoScript, Fast]),
+    exactly("select", 2, select).flags(&[Fast]),
 ];
 
-const CLIENT_SUBCOMMANDS: &[Command] = &[
-    exactly("getname", 2, client_getname),
-    exactly("id", 2, client_id),
-    exactly("setinfo", 4, client_setinfo),
-    exactly("setname", 3, client_setname),
-];
+const WRONG_PASSWORD: CommandError =
+    CommandError::Refused("WRONGPASS invalid username-password pair or user is disabled.");
 
-fn client(call: &mut Call<'_>) -> Result<(), CommandError> {
-    dispatch_subcommand(call, "client", CLIENT_SUBCOMMANDS)
-}
-
-fn client_getname(call: &mut Call<'_>) -> Result<(), CommandError> {
-    match &*call.session.name {
-        [] => call.reply.null(),
-        name => call.reply.bulk(name),
-    }
-    Ok(())
-}
-
-fn client_id(call: &mut Call<'_>) -> Result<(), CommandError> {
-    call.reply.integer(call.session.id);
-    Ok(())
-}
-
-fn client_setinfo(call: &mut Call<'_>) -> Result<(), CommandError> {
-    let attribute = &call.args[2];
-    if !attribute.eq_ignore_ascii_case(b"lib-name") && !attribute.eq_ignore_ascii_case(b"lib-ver") {
-        return Err(CommandError::RefusedArgument(format!("ERR Unrecognized option '{}'", lossy(attribute))));
-    }
-    if !is_printable(&call.args[3]) {
-        let attribute = lossy(attribute);
-        return Err(CommandError::RefusedArgument(format!(
-            "ERR {attribute} cannot contain spaces, newlines or special characters."
-        )));
-    }
+fn auth(call: &mut Call<'_>) -> Result<(), CommandError> {
+    let args = call.args;
+    let (user, password) = match args.len() {
+        2 if call.state.config.password.is_none() => {
+            return Err(CommandError::Refused(
+                "ERR AUTH <password> called without any password configured for the default user. Are you sure \
+                 your configuration is correct?",
+            ));
+        }
+        2 => (&b"default"[..], &args[1]),
+        3 => (&args[1], &args[2]),
+        _ => return Err(CommandError::Syntax),
+    };
+    authenticate(call, user, password)?;
     call.reply.ok();
     Ok(())
 }
 
-fn client_setname(call: &mut Call<'_>) -> Result<(), CommandError> {
-    let name = client_name(&call.args[2])?;
-    call.session.name = name.to_vec();
-    call.reply.ok();
-    Ok(())
-}
-
-fn client_name(name: &[u8]) -> Result<&[u8], CommandError> {
-    if is_printable(name) {
-        Ok(name)
-    } else {
-        Err(CommandError::Refused("ERR Client names cannot contain spaces, newlines or special characters."))
+/// Without a password any is right.
+fn authenticate(call: &mut Call<'_>, user: &[u8], password: &[u8]) -> Result<(), CommandError> {
+    let right = call.state.config.password.as_ref().is_none_or(|right| right.as_bytes() == password);
+    if user != b"default" || !right {
+        env::fact!("bus.wrong_password", client = call.session.id);
+        return Err(WRONG_PASSWORD);
     }
-}
-
-fn is_printable(text: &[u8]) -> bool {
-    text.iter().all(u8::is_ascii_graphic)
+    call.session.authenticated = true;
+    Ok(())
 }
 
 fn echo(call: &mut Call<'_>) -> Result<(), CommandError> {
@@ -98,17 +76,12 @@ fn hello(call: &mut Call<'_>) -> Result<(), CommandError> {
         }
     };
     let mut name = None;
+    let mut login = None;
     while let Some(option) = options.next() {
         if option.eq_ignore_ascii_case(b"auth") && options.left() >= 2 {
-            let user = options.value()?;
-            options.value()?;
-            if user != b"default" {
-                return Err(CommandError::Refused(
-                    "WRONGPASS invalid username-password pair or user is disabled.",
-                ));
-            }
+            login = Some((options.value()?, options.value()?));
         } else if option.eq_ignore_ascii_case(b"setname") && options.left() >= 1 {
-            name = Some(client_name(options.value()?)?);
+            name = Some(checked_name(options.value()?)?);
         } else {
             let option = lossy(option);
             return Err(CommandError::RefusedArgument(format!(
@@ -116,11 +89,24 @@ fn hello(call: &mut Call<'_>) -> Result<(), CommandError> {
             )));
         }
     }
+    if let Some((user, password)) = login {
+        authenticate(call, user, password)?;
+    }
+    if !call.session.authenticated {
+        return Err(CommandError::Refused(
+            "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> <pass> \
+             option can be used to authenticate the client and select the RESP protocol version at the same time",
+        ));
+    }
     if let Some(name) = name {
         call.session.name = name.to_vec();
     }
     call.session.protocol = protocol;
-    let reply = &mut call.reply;
+    greet(&mut call.reply, protocol, call.session.id);
+    Ok(())
+}
+
+fn greet(reply: &mut Reply<'_>, protocol: Protocol, id: i64) {
     reply.switch_to(protocol);
     reply.map(7);
     let text = |reply: &mut Reply<'_>, key: &str, value: &str| {
@@ -132,17 +118,23 @@ fn hello(call: &mut Call<'_>) -> Result<(), CommandError> {
     reply.bulk(b"proto");
     reply.integer(protocol.number());
     reply.bulk(b"id");
-    reply.integer(call.session.id);
+    reply.integer(id);
     text(reply, "mode", "standalone");
     text(reply, "role", "master");
     reply.bulk(b"modules");
     reply.array(0);
-    Ok(())
 }
 
 fn ping(call: &mut Call<'_>) -> Result<(), CommandError> {
-    match call.args.get(1) {
+    let message = call.args.get(1);
+    match message {
         _ if call.args.len() > 2 => return Err(arity("ping")),
+        // Where a simple string would be mistaken for the answer to something else.
+        _ if call.session.subscriptions.len() > 0 && call.session.protocol == Protocol::Resp2 => {
+            call.reply.array(2);
+            call.reply.bulk(b"pong");
+            call.reply.bulk(message.unwrap_or_default());
+        }
         None => call.reply.simple("PONG"),
         Some(message) => call.reply.bulk(message),
     }
@@ -152,6 +144,22 @@ fn ping(call: &mut Call<'_>) -> Result<(), CommandError> {
 fn quit(call: &mut Call<'_>) -> Result<(), CommandError> {
     call.session.closing = true;
     call.reply.ok();
+    Ok(())
+}
+
+/// As if the client had just connected (`resetCommand`, Redis `networking.c`).
+fn reset(call: &mut Call<'_>) -> Result<(), CommandError> {
+    let session = &mut *call.session;
+    call.state.pubsub.leave(session.id, &std::mem::take(&mut session.subscriptions));
+    call.state.db.watches.forget(session.id);
+    session.transaction = None;
+    session.name.clear();
+    session.protocol = Protocol::Resp2;
+    session.authenticated = call.state.config.password.is_none();
+    session.replies = Replies::On;
+    session.no_evict = false;
+    call.reply.switch_to(Protocol::Resp2);
+    call.reply.simple("RESET");
     Ok(())
 }
 

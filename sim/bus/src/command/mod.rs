@@ -3,15 +3,21 @@
 //! A family of commands is a file with a table; adding one means a line in [`FAMILIES`].
 
 mod admin;
+mod client;
 mod connection;
+mod describe;
 mod expiry;
+mod gate;
 mod hashes;
+mod info;
 mod key_scans;
 mod keys;
 mod numbers;
 mod options;
+mod pubsub;
 mod scripts;
 mod set;
+mod settings;
 mod stream_claims;
 mod stream_group_reads;
 mod stream_groups;
@@ -40,14 +46,19 @@ use crate::{
 /// Alphabetical by file.
 const FAMILIES: &[&[Command]] = &[
     admin::COMMANDS,
+    client::COMMANDS,
     connection::COMMANDS,
+    describe::COMMANDS,
     expiry::COMMANDS,
     hashes::COMMANDS,
+    info::COMMANDS,
     key_scans::COMMANDS,
     keys::COMMANDS,
     numbers::COMMANDS,
+    pubsub::COMMANDS,
     scripts::COMMANDS,
     set::COMMANDS,
+    settings::COMMANDS,
     stream_claims::COMMANDS,
     stream_group_reads::COMMANDS,
     stream_groups::COMMANDS,
@@ -183,6 +194,19 @@ impl Command {
         self.flags.contains(&flag)
     }
 
+    /// The keys among a request's arguments, as far as their places are fixed.
+    fn keys_in<'a>(&self, args: &Args<'a>) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let Keys { first, last, step } = self.keys;
+        let first = usize::try_from(first).unwrap_or(0);
+        let end = match usize::try_from(last) {
+            Ok(last) => last + 1,
+            Err(_) => (args.len() + 1).saturating_sub(usize::from(last.unsigned_abs())),
+        };
+        let count = if first == 0 { 0 } else { end.min(args.len()).saturating_sub(first) };
+        let step = usize::try_from(step).unwrap_or(1).max(1);
+        args.from(first.min(args.len())).take(count).step_by(step)
+    }
+
     fn admits(&self, count: usize) -> bool {
         match self.arity {
             Arity::Exactly(exact) => count == exact,
@@ -191,11 +215,26 @@ impl Command {
     }
 }
 
+/// Whether a request may change data.
+pub(crate) fn writes(args: &Args<'_>) -> bool {
+    find(&COMMANDS, &args[0]).is_some_and(|command| command.is(Flag::Write))
+}
+
+/// Executes a request of the append-only file and returns its answer.
+pub(crate) fn repeat(shared: &Shared, state: &mut State, session: &mut Session, args: Args<'_>) -> Vec<u8> {
+    let mut answer = Vec::new();
+    let reply = Reply::new(&mut answer, session.protocol);
+    let (now, origin) = (shared.env.clock.now(), Origin::Client);
+    execute(&mut Call { args, now, shared, state, session, reply, origin, blocked: None });
+    answer
+}
+
 /// Executes a request, or keeps it for EXEC, and serves whoever waited for what it did.
 pub(crate) fn execute(call: &mut Call<'_>) {
     let now = call.now_ms();
+    let start = call.reply.mark();
     call.state.db.expire(now);
-    answer(call, |call| match admit(&call.args) {
+    answer(call, |call| match admit(&call.args).and_then(|command| gate::admit(call, command)) {
         Ok(command) if transactions::keeps(call, command) => {
             transactions::keep(call);
             Ok(())
@@ -206,6 +245,9 @@ pub(crate) fn execute(call: &mut Call<'_>) {
             Err(refusal)
         }
     });
+    if call.session.replies.withhold() {
+        call.reply.rewind(start);
+    }
     let State { db, waiters, .. } = &mut *call.state;
     db.effects.commit();
     waiters.serve(db, now);
@@ -217,6 +259,7 @@ fn answer<'a>(call: &mut Call<'a>, attempt: impl FnOnce(&mut Call<'a>) -> Result
     if let Err(error) = attempt(call) {
         call.reply.rewind(start);
         call.reply.error(&error);
+        call.state.statistics.errors += 1;
     }
 }
 
@@ -228,7 +271,9 @@ fn admit(args: &Args<'_>) -> Result<&'static Command, CommandError> {
 
 /// Runs a command and sees to it that its effect is recorded.
 fn run(call: &mut Call<'_>, command: &Command) -> Result<(), CommandError> {
+    gate::may_write(call, command)?;
     call.state.statistics.commands += 1;
+    call.session.last_command = (command.name, None);
     let before = (call.state.db.changes(), call.state.db.effects.unit_len());
     let outcome = (command.run)(call);
     let db = &mut call.state.db;
@@ -252,6 +297,7 @@ fn dispatch_subcommand(
     if !command.admits(call.args.len()) {
         return Err(CommandError::Arity(format!("{container}|{}", command.name)));
     }
+    call.session.last_command = (container, Some(command.name));
     (command.run)(call)
 }
 

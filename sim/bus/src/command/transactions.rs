@@ -26,6 +26,13 @@ pub(crate) struct Transaction {
     broken: bool,
 }
 
+impl Transaction {
+    /// How many commands are kept.
+    pub(crate) fn len(&self) -> usize {
+        self.kept.len()
+    }
+}
+
 /// Whether the command waits for EXEC.
 pub(super) fn keeps(call: &Call<'_>, command: &Command) -> bool {
     call.origin == Origin::Client && call.session.transaction.is_some() && !NEVER_KEPT.contains(&command.name)

@@ -150,6 +150,22 @@ impl<'a> Reply<'a> {
         self.header(b'*', len);
     }
 
+    /// The head of a set; `len` replies follow.
+    pub(crate) fn set(&mut self, len: usize) {
+        match self.protocol {
+            Protocol::Resp2 => self.header(b'*', len),
+            Protocol::Resp3 => self.header(b'~', len),
+        }
+    }
+
+    /// The head of a message that answers no request, in RESP2 an array like any other; `len` replies follow.
+    pub(crate) fn push(&mut self, len: usize) {
+        match self.protocol {
+            Protocol::Resp2 => self.header(b'*', len),
+            Protocol::Resp3 => self.header(b'>', len),
+        }
+    }
+
     /// The head of a map; `len` keys with their values follow.
     pub(crate) fn map(&mut self, len: usize) {
         match self.protocol {

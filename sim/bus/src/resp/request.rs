@@ -16,6 +16,9 @@ use super::parse_i64;
 const LINE_MAX: usize = 64 * 1024;
 /// More arguments than this are refused, as Redis before 7.0 did.
 const COUNT_MAX: i64 = 1024 * 1024;
+/// What a client may send that has not said the password (`processMultibulkBuffer`, Redis `networking.c`).
+const STRANGER_COUNT_MAX: i64 = 10;
+const STRANGER_BULK_MAX: usize = 16_384;
 /// Room for spans that outlives a request; more is given back.
 const SPANS_KEPT: usize = 1024;
 
@@ -49,6 +52,12 @@ pub(crate) enum ProtocolError {
     /// An argument's length does not end.
     #[error("ERR Protocol error: too big bulk count string")]
     BulkLine,
+    /// Too many arguments for somebody who has not said the password.
+    #[error("ERR Protocol error: unauthenticated multibulk length")]
+    StrangerArray,
+    /// Too large an argument for somebody who has not said the password.
+    #[error("ERR Protocol error: unauthenticated bulk length")]
+    StrangerBulk,
     /// The arguments together are too large. Redis closes the connection without a word (`client-query-buffer-limit`).
     #[error("ERR Protocol error: too big request")]
     Request,
@@ -82,6 +91,11 @@ impl<'a> Args<'a> {
     pub(crate) fn from(&self, index: usize) -> impl ExactSizeIterator<Item = &'a [u8]> + use<'a> {
         let wire = self.wire;
         self.spans[index..].iter().map(move |span| &wire[span.start..span.end])
+    }
+
+    /// What stands from `index` on, as if it were a request; there must be so many.
+    pub(crate) fn tail(&self, index: usize) -> Self {
+        Self { wire: self.wire, spans: &self.spans[index..] }
     }
 
     /// How many bytes the request takes on the wire.
@@ -154,25 +168,29 @@ impl RequestReader {
     /// The request at the start of `buffer`, or `None` when its end has not arrived.
     ///
     /// Until a request is found, call again with the same bytes and more behind them; then with what follows its
-    /// [`Args::wire_len`] bytes.
+    /// [`Args::wire_len`] bytes. A client that is not `trusted` may send only little.
     ///
     /// # Errors
     /// The connection must be closed.
-    pub(crate) fn next<'a>(&'a mut self, buffer: &'a [u8]) -> Result<Option<Args<'a>>, ProtocolError> {
+    pub(crate) fn next<'a>(
+        &'a mut self,
+        buffer: &'a [u8],
+        trusted: bool,
+    ) -> Result<Option<Args<'a>>, ProtocolError> {
         if self.missing == 0 {
             self.position = 0;
             self.spans.clear();
             self.spans.shrink_to(SPANS_KEPT);
             // An empty array is no request and is passed over without an answer.
             while self.missing == 0 {
-                match self.array_length(buffer)? {
+                match self.array_length(buffer, trusted)? {
                     None => return Ok(None),
                     Some(count) => self.missing = count,
                 }
             }
         }
         while self.missing > 0 {
-            let Some(length) = self.bulk_length(buffer)? else {
+            let Some(length) = self.bulk_length(buffer, trusted)? else {
                 return Ok(None);
             };
             let start = self.position;
@@ -191,7 +209,7 @@ impl RequestReader {
         Ok(Some(Args { wire: &buffer[..self.position], spans: &self.spans }))
     }
 
-    fn array_length(&mut self, buffer: &[u8]) -> Result<Option<usize>, ProtocolError> {
+    fn array_length(&mut self, buffer: &[u8], trusted: bool) -> Result<Option<usize>, ProtocolError> {
         match buffer.get(self.position) {
             None => return Ok(None),
             Some(b'*') => {}
@@ -201,12 +219,15 @@ impl RequestReader {
             return Ok(None);
         };
         match parse_i64(line) {
+            Some(count) if count > STRANGER_COUNT_MAX && count <= COUNT_MAX && !trusted => {
+                Err(ProtocolError::StrangerArray)
+            }
             Some(count) if count <= COUNT_MAX => Ok(Some(usize::try_from(count).unwrap_or(0))),
             _ => Err(ProtocolError::ArrayLength),
         }
     }
 
-    fn bulk_length(&mut self, buffer: &[u8]) -> Result<Option<usize>, ProtocolError> {
+    fn bulk_length(&mut self, buffer: &[u8], trusted: bool) -> Result<Option<usize>, ProtocolError> {
         if self.bulk.is_some() {
             return Ok(self.bulk);
         }
@@ -223,6 +244,9 @@ impl RequestReader {
             .filter(|&length| length <= self.limits.bulk);
         if self.bulk.is_none() {
             return Err(ProtocolError::BulkLength);
+        }
+        if !trusted && self.bulk.is_some_and(|length| length > STRANGER_BULK_MAX) {
+            return Err(ProtocolError::StrangerBulk);
         }
         Ok(self.bulk)
     }
@@ -264,7 +288,7 @@ mod tests {
                 if end < consumed {
                     break;
                 }
-                match reader.next(&wire[consumed..end]) {
+                match reader.next(&wire[consumed..end], true) {
                     Ok(None) => break,
                     Ok(Some(args)) => {
                         requests.push(args.from(0).map(<[u8]>::to_vec).collect());

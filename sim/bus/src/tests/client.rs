@@ -12,14 +12,14 @@ use redis::{
 
 use crate::{Config, Server};
 
-struct Loopback {
+pub(super) struct Loopback {
     env: Env,
     port: u16,
     _files: tempfile::TempDir,
 }
 
 impl Loopback {
-    async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         let files = tempfile::tempdir().expect("a temporary directory");
         let os = env::os::Config {
             listen_ip: "127.0.0.1".into(),
@@ -30,11 +30,11 @@ impl Loopback {
         let server =
             Server::bind(env.clone(), Config { port: 0, ..Config::default() }).await.expect("a free port");
         let port = server.port();
-        env.spawn("bus", server.run());
+        env.spawn("bus", async { server.run().await.expect("the server goes on") });
         Self { env, port, _files: files }
     }
 
-    async fn client(&self, protocol: ProtocolVersion) -> MultiplexedConnection {
+    pub(super) async fn client(&self, protocol: ProtocolVersion) -> MultiplexedConnection {
         let stream = self.env.net.connect("127.0.0.1", self.port).await.expect("the server listens");
         let info = RedisConnectionInfo::default().set_protocol(protocol);
         let config = AsyncConnectionConfig::new().set_response_timeout(Some(Duration::from_secs(30)));

@@ -94,7 +94,7 @@ async fn a_waiting_client_that_disconnects_leaves_its_queue() {
     drop(client);
     sleep(Duration::from_secs(1)).await;
     assert_eq!(world.shared.state().waiters.len(), 0);
-    assert_eq!(world.shared.state().statistics.connected, 0);
+    assert_eq!(world.shared.state().clients.len(), 0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -10,14 +10,14 @@ use std::{
 };
 
 use async_trait::async_trait;
-use env::{BoxListener, BoxStream, Env, Listener, Net, Task, WallClock, WallTime};
+use env::{BoxListener, BoxStream, Disk, Env, Listener, Net, WallClock, WallTime};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
-    sync::{Mutex, mpsc},
+    sync::{Mutex, mpsc, oneshot},
     time::Instant,
 };
 
-use crate::{Config, Server, server::Shared};
+use crate::{Config, Error, Server, server::Shared};
 
 /// The wall clock begins here: 2023-11-14T22:13:20Z in milliseconds.
 pub(super) const START_MS: i64 = 1_700_000_000_000;
@@ -72,7 +72,7 @@ pub(super) struct World {
     connect: mpsc::UnboundedSender<DuplexStream>,
     ahead_ms: Arc<AtomicI64>,
     _files: tempfile::TempDir,
-    _server: Task,
+    outcome: oneshot::Receiver<Result<(), Error>>,
 }
 
 impl World {
@@ -81,24 +81,44 @@ impl World {
     }
 
     pub(super) async fn with(config: Config) -> Self {
+        Self::build(None, config, 0).await.expect("the server starts")
+    }
+
+    async fn build(disk: Option<Arc<dyn Disk>>, config: Config, ahead_ms: i64) -> Result<Self, Error> {
         let files = tempfile::tempdir().expect("a temporary directory");
         let (connect, incoming) = mpsc::unbounded_channel();
-        let ahead_ms = Arc::new(AtomicI64::new(0));
+        let ahead_ms = Arc::new(AtomicI64::new(ahead_ms));
         let os = env::os::Config { data_dir: files.path().to_owned(), ..env::os::Config::default() };
+        let real = env::os::env(os).expect("an environment");
         let env = Env {
             net: Arc::new(OneListener(std::sync::Mutex::new(Some(incoming)))),
             clock: Arc::new(TestClock { started: Instant::now(), ahead_ms: ahead_ms.clone() }),
-            ..env::os::env(os).expect("an environment")
+            disk: disk.unwrap_or_else(|| real.disk.clone()),
+            ..real
         };
-        let server = Server::bind(env.clone(), config).await.expect("the port is free");
+        let server = Server::bind(env.clone(), config).await?;
         let shared = server.shared.clone();
-        let _server = env.spawn("bus", server.run());
-        Self { shared, connect, ahead_ms, _files: files, _server }
+        let (ended, outcome) = oneshot::channel();
+        env.spawn("bus", async {
+            // Most tests do not ask how the server ended.
+            let _ = ended.send(server.run().await);
+        });
+        Ok(Self { shared, connect, ahead_ms, _files: files, outcome })
+    }
+
+    /// Waits until the server has ended, and tells how.
+    pub(super) async fn ended(self) -> Result<(), Error> {
+        self.outcome.await.expect("the server does not panic")
     }
 
     /// Sets the wall clock ahead, or back when negative.
     pub(super) fn jump(&self, ms: i64) {
         self.ahead_ms.fetch_add(ms, Ordering::Relaxed);
+    }
+
+    /// What the wall clock shows.
+    pub(super) fn now_ms(&self) -> i64 {
+        self.shared.env.clock.now().as_millis()
     }
 
     pub(super) fn client(&self) -> Client {
@@ -116,6 +136,16 @@ impl World {
         assert_eq!(lines.pop().as_deref(), Some("+OK"), "the answer to QUIT");
         lines
     }
+}
+
+/// A server on a disk of the test's.
+pub(super) async fn try_world(disk: Arc<dyn Disk>, config: Config) -> Result<World, Error> {
+    World::build(Some(disk), config, 0).await
+}
+
+/// The same with a wall clock that is ahead.
+pub(super) async fn try_world_at(disk: Arc<dyn Disk>, config: Config, ahead_ms: i64) -> Result<World, Error> {
+    World::build(Some(disk), config, ahead_ms).await
 }
 
 /// A client that writes commands as words and reads lines.

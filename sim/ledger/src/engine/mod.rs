@@ -23,7 +23,7 @@ use std::{
 
 use env::{Entropy, Env, WallClock};
 use faults::Board;
-use tokio::sync::Notify;
+use tokio::{select, sync::Notify};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use backends::{Backend, Backends, administrator};
@@ -85,6 +85,16 @@ struct Cached {
     bound: Vec<Arc<Prepared>>,
 }
 
+/// What a statement is given by its session.
+#[derive(Clone, Copy)]
+pub(crate) struct Given<'a> {
+    pub(crate) params: &'a [Value],
+    /// The start of the transaction.
+    pub(crate) now: i64,
+    /// The number of the session's process.
+    pub(crate) process: u32,
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Nothing that holds a lock leaves its content half-changed when it panics: statements are undone by their caller.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -127,6 +137,15 @@ impl Engine {
     /// Resolves when the server has been asked to end.
     pub(crate) fn stopping(&self) -> &CancellationToken {
         &self.stopping
+    }
+
+    /// Resolves when the engine can no longer be used or the server has been asked to end.
+    pub(crate) async fn over(&self) {
+        select! {
+            biased;
+            () = self.crashed.cancelled() => {}
+            () = self.stopping.cancelled() => {}
+        }
     }
 
     /// Who is connected.
@@ -187,7 +206,7 @@ impl Engine {
     }
 
     /// Runs a statement of someone who has changed and locked nothing: it sees what is durable.
-    pub(crate) fn read(&self, prepared: &Prepared, params: &[Value], now: i64) -> Result<Ran> {
+    pub(crate) fn read(&self, prepared: &Prepared, given: Given<'_>) -> Result<Ran> {
         let mut state = self.alive()?;
         if is_stale(prepared, &state.tables) {
             return Ok(Ran::Stale);
@@ -201,12 +220,13 @@ impl Engine {
             return Ok(Ran::Waits(state.waits.wait(None, holder)));
         }
         let view = View::new(&state.tables, None);
-        run_query(prepared, &state.tables, view, self.inputs(params, now), false).map(Ran::Done)
+        run_query(prepared, &state.tables, view, self.inputs(given), false).map(Ran::Done)
     }
 
     /// What a statement is given from outside.
-    fn inputs<'a>(&'a self, params: &'a [Value], now: i64) -> Inputs<'a> {
-        Inputs { params, now, clock: &*self.clock }
+    fn inputs<'a>(&'a self, given: Given<'a>) -> Inputs<'a> {
+        let Given { params, now, process } = given;
+        Inputs { params, now, process, clock: &*self.clock, backends: &self.backends }
     }
 
     /// The tables, unless the engine has crashed.

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{Engine, State, Ticket, Wait, check_tables, is_stale, lock, run_query};
+use super::{Engine, Given, State, Ticket, Wait, check_tables, is_stale, lock, run_query};
 use crate::{
-    data::Value,
     error::{Result, SqlError, state as code},
     sql::{self, Answer, Change, Prepared, Progress, Step},
     store::{self, Layer, Mark, TableLock, TransactionId, View},
@@ -126,13 +125,7 @@ impl Writer {
     }
 
     /// Runs a statement, from where `progress` says. After an error, everything since the innermost savepoint must be undone.
-    pub(crate) fn run(
-        &self,
-        prepared: &Prepared,
-        params: &[Value],
-        now: i64,
-        progress: &mut Progress,
-    ) -> Result<Ran> {
+    pub(crate) fn run(&self, prepared: &Prepared, given: Given<'_>, progress: &mut Progress) -> Result<Ran> {
         let mut state = self.engine.alive()?;
         state.waits.resume(self.id);
         if !progress.begun() && is_stale(prepared, &state.tables) {
@@ -143,7 +136,7 @@ impl Writer {
         }
         let own = state.reformer == Some(self.id);
         let plan = &prepared.plan;
-        let inputs = self.engine.inputs(params, now);
+        let inputs = self.engine.inputs(given);
         if !plan.writes() && !plan.locks() {
             let view = View::new(&state.tables, Some(self.id));
             return run_query(prepared, &state.tables, view, inputs, own).map(Ran::Done);

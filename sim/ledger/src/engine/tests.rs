@@ -10,6 +10,8 @@ use async_trait::async_trait;
 use super::*;
 use crate::{error::state, sql::Progress, store::Log};
 
+const GIVEN: Given<'static> = Given { params: &[], now: 0, process: 1 };
+
 fn env() -> Env {
     env::os::env(env::os::Config { data_dir: std::env::temp_dir(), ..Default::default() }).unwrap()
 }
@@ -49,14 +51,14 @@ impl env::File for File {
 async fn write(engine: &Arc<Engine>, sql: &str) -> Ticket {
     let prepared = engine.prepare(sql, &[], true).unwrap().unwrap();
     let writer = engine.begin(1).unwrap();
-    let ran = writer.run(&prepared, &[], 0, &mut Progress::default()).unwrap();
+    let ran = writer.run(&prepared, GIVEN, &mut Progress::default()).unwrap();
     assert!(matches!(ran, Ran::Done(_)));
     writer.commit().unwrap()
 }
 
 async fn count(engine: &Arc<Engine>) -> Vec<Vec<Value>> {
     let count = engine.prepare("SELECT count(*) FROM t", &[], false).unwrap().unwrap();
-    match engine.read(&count, &[], 0).unwrap() {
+    match engine.read(&count, GIVEN).unwrap() {
         Ran::Done(answer) => answer.rows,
         _ => panic!("readers do not wait"),
     }

@@ -163,6 +163,9 @@ impl Session {
             }
             self.admit_text(&sql)?;
             let (answer, tag) = self.run_plan(&prepared, Origin::Text(&sql), &portal.params).await?;
+            if let Some(notice) = &answer.notice {
+                backend::notice(notice, &mut self.connection.out);
+            }
             portal.finished = true;
             if !returns_rows {
                 backend::command_complete(&tag, &mut self.connection.out);
@@ -178,6 +181,7 @@ impl Session {
             let format = |index| format(&portal.formats, index);
             backend::data_row(&row, &prepared.columns, format, &mut self.scratch, &mut self.connection.out);
             sent += 1;
+            self.relieve().await?;
         }
         if rows.len() > 0 {
             backend::portal_suspended(&mut self.connection.out);

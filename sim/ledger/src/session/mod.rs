@@ -116,7 +116,7 @@ impl Session {
         let result = match Message::parse(frame) {
             Ok(Message::Terminate) => return Ok(Next::Close),
             Ok(Message::Flush) => {
-                return self.connection.flush(self.engine.crashed()).await.map(|()| Next::Go);
+                return self.connection.flush(self.engine.over()).await.map(|()| Next::Go);
             }
             Ok(Message::Sync) => return self.sync().await,
             Ok(Message::Query(sql)) => return self.query(sql).await,
@@ -145,11 +145,13 @@ impl Session {
         }
         backend::error(&error, &mut self.connection.out);
         if error.severity != Severity::Error {
-            self.connection.flush(self.engine.crashed()).await?;
+            self.connection.flush(self.engine.over()).await?;
             return Ok(Next::Close);
         }
         if extended {
             self.skipping = true;
+            // A client that asked for a flush waits for the error: the `Flush` behind it is skipped with the rest.
+            self.connection.flush(self.engine.over()).await?;
             Ok(Next::Go)
         } else {
             self.ready().await
@@ -164,7 +166,7 @@ impl Session {
             backend::parameter_status(name, &value, &mut self.connection.out);
         }
         backend::ready(self.transaction.status(), &mut self.connection.out);
-        self.connection.flush(self.engine.crashed()).await?;
+        self.connection.flush(self.engine.over()).await?;
         Ok(Next::Go)
     }
 
@@ -205,6 +207,9 @@ impl Session {
                 return Err(SqlError::new(state::UNDEFINED_PARAMETER, "there is no parameter $1"));
             }
             let (answer, tag) = self.run_plan(&prepared, origin, &[]).await?;
+            if let Some(notice) = &answer.notice {
+                backend::notice(notice, &mut self.connection.out);
+            }
             if prepared.plan.returns_rows() {
                 backend::row_description(&prepared.columns, |_| Format::Text, &mut self.connection.out);
                 for row in &answer.rows {
@@ -215,6 +220,7 @@ impl Session {
                         &mut self.scratch,
                         &mut self.connection.out,
                     );
+                    self.relieve().await?;
                 }
             }
             // The last statement is reported once the implicit transaction is durable.
@@ -222,6 +228,14 @@ impl Session {
                 self.transaction.finish().await?;
             }
             backend::command_complete(&tag, &mut self.connection.out);
+        }
+        Ok(())
+    }
+
+    /// Sends what has gathered when it is much.
+    async fn relieve(&mut self) -> Result<()> {
+        if self.connection.is_full() {
+            self.connection.flush(self.engine.over()).await.map_err(|_| SqlError::cut())?;
         }
         Ok(())
     }
@@ -266,7 +280,7 @@ impl Session {
             Plan::SetTransaction { read_only } => transaction.set_modes(*read_only),
             Plan::Show { name } => {
                 let row = vec![Value::from(transaction.settings.show(name)?)];
-                return Ok((Answer { rows: vec![row], count: 1 }, "SHOW".to_owned()));
+                return Ok((Answer { rows: vec![row], count: 1, notice: None }, "SHOW".to_owned()));
             }
             plan => {
                 if let Some(delay) = engine.slowness() {

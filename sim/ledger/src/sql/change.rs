@@ -102,6 +102,9 @@ enum Taken {
     Held(TransactionId),
 }
 
+/// What is known, or the transaction after whose end it will be.
+type Settled<T> = Result<std::result::Result<T, TransactionId>>;
+
 /// Runs a statement that changes tables or locks rows, from where `progress` says. After an error the transaction, or its
 /// innermost savepoint, must be undone.
 pub(crate) fn change(
@@ -114,7 +117,7 @@ pub(crate) fn change(
     let given = Given { inputs, memo: &memo };
     let held = match plan {
         Plan::CreateTable { name, if_not_exists, sql } => {
-            change.create_table(name, *if_not_exists, sql)?;
+            progress.answer.notice = change.create_table(name, *if_not_exists, sql)?;
             None
         }
         Plan::Delete(delete) => change.delete(delete, given, progress)?,
@@ -142,16 +145,18 @@ macro_rules! take {
 }
 
 impl Change<'_> {
-    fn create_table(&mut self, name: &str, if_not_exists: bool, sql: &str) -> Result<()> {
-        match self.tables.number(name) {
-            None => self.tables.create_in(self.layer, schema_from_sql(sql)?),
-            Some(_) if if_not_exists => {}
-            Some(_) => {
-                let message = format!("relation \"{name}\" already exists");
-                return Err(SqlError::new(state::DUPLICATE_TABLE, message));
-            }
+    /// Creates a table, unless there is one and that is no error; then the client is told.
+    fn create_table(&mut self, name: &str, if_not_exists: bool, sql: &str) -> Result<Option<Box<SqlError>>> {
+        if self.tables.number(name).is_none() {
+            self.tables.create_in(self.layer, schema_from_sql(sql)?);
+            return Ok(None);
         }
-        Ok(())
+        let message = format!("relation \"{name}\" already exists");
+        if if_not_exists {
+            Ok(Some(SqlError::new(state::DUPLICATE_TABLE, format!("{message}, skipping"))))
+        } else {
+            Err(SqlError::new(state::DUPLICATE_TABLE, message))
+        }
     }
 
     /// The tables as the statement may see them.
@@ -272,7 +277,7 @@ impl Change<'_> {
     }
 
     /// Whether no unique index has the keys of a new row; the transaction to wait for when that is not decided yet.
-    fn free(&self, table: usize, proposed: &[Value]) -> Result<std::result::Result<(), TransactionId>> {
+    fn free(&self, table: usize, proposed: &[Value]) -> Settled<()> {
         let table = self.tables.table(table);
         match table.conflict(proposed, self.layer.owner, None, None) {
             None => Ok(Ok(())),
@@ -289,7 +294,7 @@ impl Change<'_> {
         proposed: Vec<Value>,
         scope: Scope<'_>,
         stored: &BTreeSet<u64>,
-    ) -> Result<std::result::Result<Stored, TransactionId>> {
+    ) -> Settled<Stored> {
         let table = self.tables.table(number);
         let id = match table.conflict(&proposed, self.layer.owner, None, handler.index) {
             // The handler speaks of one index only; the others must be free.
@@ -467,7 +472,7 @@ impl Change<'_> {
         assignments: &[(usize, Expr)],
         values: Option<&[Value]>,
         scope: &Scope<'_>,
-    ) -> Result<std::result::Result<Row, TransactionId>> {
+    ) -> Settled<Row> {
         let table = self.tables.table(table);
         let mut row = current.to_vec();
         for (index, (column, expr)) in assignments.iter().enumerate() {

@@ -47,6 +47,11 @@ pub(crate) fn authentication_ok(out: &mut BytesMut) {
     message(b'R', out, |out| out.put_u32(0));
 }
 
+/// Asks for a password in clear text.
+pub(crate) fn ask_for_password(out: &mut BytesMut) {
+    message(b'R', out, |out| out.put_u32(3));
+}
+
 pub(crate) fn parameter_status(name: &str, value: &str, out: &mut BytesMut) {
     message(b'S', out, |out| {
         cstring(name, out);
@@ -164,6 +169,11 @@ pub(crate) fn error(error: &SqlError, out: &mut BytesMut) {
 pub(crate) fn warning(warning: &SqlError, out: &mut BytesMut) {
     debug_assert_eq!(warning.severity, Severity::Error, "a warning carries no severity of its own");
     report(b'N', "WARNING", warning, out);
+}
+
+/// A `NoticeResponse` with severity NOTICE.
+pub(crate) fn notice(notice: &SqlError, out: &mut BytesMut) {
+    report(b'N', "NOTICE", notice, out);
 }
 
 fn report(kind: u8, severity: &str, error: &SqlError, out: &mut BytesMut) {

@@ -61,7 +61,8 @@ pub(crate) fn opening(input: &mut BytesMut) -> Result<Option<Opening>> {
     let Some(header) = input.first_chunk::<4>() else {
         return Ok(None);
     };
-    let length = length(header, MAX_STARTUP)?;
+    let length =
+        length(header, MAX_STARTUP).map_err(|_| SqlError::protocol("invalid length of startup packet"))?;
     if input.len() < length {
         return Ok(None);
     }
@@ -83,6 +84,15 @@ pub(crate) fn opening(input: &mut BytesMut) -> Result<Option<Opening>> {
             Opening::Startup { major: (version >> 16) as u16, minor: version as u16, params }
         }
     }))
+}
+
+/// The password in the answer to a request for one.
+pub(crate) fn password(frame: &Frame) -> Result<&str> {
+    if frame.kind != b'p' {
+        let message = format!("expected password response, got message type {}", frame.kind);
+        return Err(SqlError::protocol(message));
+    }
+    Fields(&frame.body).text()
 }
 
 /// A message of a running session.

@@ -1,6 +1,8 @@
 //! Transactions that wait for each other.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::fixture::{Ledger, rows};
 
@@ -14,7 +16,6 @@ async fn one_of_two_that_wait_for_each_other_fails_and_the_other_goes_on() {
         .batch_execute("SET deadlock_timeout = '50ms'; BEGIN; UPDATE t SET note = 'second' WHERE id = 2")
         .await
         .unwrap();
-    #[expect(clippy::disallowed_methods, reason = "the test measures the system")]
     let begun = Instant::now();
     let (one, two) = tokio::join!(
         first.batch_execute("UPDATE t SET note = 'first' WHERE id = 2"),

@@ -3,6 +3,7 @@
 use std::{pin::Pin, sync::Arc};
 
 use env::Env;
+pub use ledger::WAL;
 use ledger::{Config, Server};
 use tokio::task::JoinHandle;
 use tokio_postgres::{Client, Error, NoTls, SimpleQueryMessage, error::DbError};
@@ -105,9 +106,6 @@ pub async fn connect(port: u16) -> Result<Client, Error> {
     tokio::spawn(connection);
     Ok(client)
 }
-
-/// The file of the log before the first checkpoint.
-pub const WAL: &str = "wal.1";
 
 /// Every row of a query in text form: columns joined by `|`, null as `-`.
 pub async fn rows(client: &Client, sql: &str) -> Vec<String> {

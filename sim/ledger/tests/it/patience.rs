@@ -46,6 +46,24 @@ async fn a_cancel_request_ends_the_statement_and_not_the_session() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_operator_cancels_the_statement_of_another_or_ends_it() {
+    let (ledger, first, second) = blocked().await;
+    let process = rows(&second, "SELECT pg_backend_pid()").await.remove(0);
+    let operator = ledger.client().await;
+    let mut update = pin!(second.batch_execute("UPDATE t SET note = 'b'"));
+    assert!(waits(&ledger, update.as_mut()).await);
+    let ask = async |what: &str| rows(&operator, &format!("SELECT pg_{what}_backend({process})")).await;
+    assert_eq!(ask("cancel").await, ["t"]);
+    assert_eq!(told(update.await).code().code(), "57014");
+    assert_eq!(ask("terminate").await, ["t"]);
+    while !second.is_closed() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(rows(&operator, "SELECT pg_terminate_backend(-1), pg_cancel_backend(9999)").await, ["f|f"]);
+    assert_eq!(rows(&first, "SELECT count(*) FROM t").await, ["0"], "nobody else is concerned");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_session_that_idles_in_a_transaction_is_sent_away_and_its_locks_with_it() {
     let (_ledger, first, second) = blocked().await;
     first.batch_execute("ROLLBACK").await.unwrap();

@@ -22,6 +22,7 @@ pub(super) use sort::{compare as compare_keys, keys as sort_keys};
 use super::{eval::Scope, plan::Query};
 use crate::{
     data::{Value, timestamp},
+    engine::Backends,
     error::{Result, SqlError, state},
     store::View,
 };
@@ -32,6 +33,8 @@ pub(crate) struct Answer {
     pub(crate) rows: Vec<Vec<Value>>,
     /// Rows returned, or rows changed.
     pub(crate) count: u64,
+    /// What the client should know.
+    pub(crate) notice: Option<Box<SqlError>>,
 }
 
 /// What a statement is given from outside.
@@ -40,13 +43,17 @@ pub(crate) struct Inputs<'a> {
     pub(crate) params: &'a [Value],
     /// The start of the transaction, as [`Value::Timestamp`].
     pub(crate) now: i64,
+    /// The number of the session's process.
+    pub(crate) process: u32,
+    /// Every session.
+    pub(crate) backends: &'a Backends,
     pub(crate) clock: &'a dyn WallClock,
 }
 
 /// What the expressions of a statement may look at beside their row.
 pub(crate) struct Run<'a> {
     pub(crate) view: View<'a>,
-    inputs: Inputs<'a>,
+    pub(crate) inputs: Inputs<'a>,
     memo: &'a Memo,
 }
 
@@ -136,5 +143,5 @@ pub(crate) fn query(query: &Query, view: View<'_>, inputs: Inputs<'_>) -> Result
     let memo = Memo::default();
     let run = Run::new(view, inputs, &memo);
     let rows = rows_of(query, &run.scope(), usize::MAX)?;
-    Ok(Answer { count: rows.len() as u64, rows })
+    Ok(Answer { count: rows.len() as u64, rows, notice: None })
 }

@@ -1,0 +1,14 @@
+#!/bin/sh
+# The session of psql.sql, with both of psql's streams in their order. Each paragraph is a step, named by its first line.
+#
+#     psql_session.sh PSQL PORT
+set -eu
+awk -v RS= '{
+    name = $0
+    sub(/\n.*/, "", name)
+    gsub(/\047/, "\"", name)
+    gsub(/\\/, "\\\\\\\\", name)
+    print "\\echo \047@@ " name "\047"
+    print
+}' "$(dirname "$0")/psql.sql" |
+    "$1" -X -h 127.0.0.1 -p "$2" -U postgres -d postgres 2>&1
