@@ -20,7 +20,22 @@ pub struct Tolerated {
 }
 
 /// By scope, then by request.
-pub const TOLERATED: &[Tolerated] = &[];
+pub const TOLERATED: &[Tolerated] = &[
+    Tolerated {
+        scope: "ledger psycopg",
+        request: "a named cursor",
+        real: "*",
+        ours: "FeatureNotSupported 0A000 DECLARE *",
+        reason: "The ledger has no cursors of SQL: the system reads by portals of the protocol.",
+    },
+    Tolerated {
+        scope: "ledger psycopg",
+        request: "rows are copied in and out",
+        real: "*",
+        ours: "FeatureNotSupported 0A000 COPY *",
+        reason: "The ledger has no COPY: the system writes by keyed statements only.",
+    },
+];
 
 /// The entries of one scope, and which of them were needed.
 pub struct Tolerance {
