@@ -20,7 +20,13 @@ pub struct Tolerated {
 }
 
 /// By scope, then by request.
-pub const TOLERATED: &[Tolerated] = &[];
+pub const TOLERATED: &[Tolerated] = &[Tolerated {
+    scope: "bus commands",
+    request: "CONFIG GET databases",
+    real: "*$\"16\"]*",
+    ours: "*$\"1\"]*",
+    reason: "there is one database, and nothing of the system uses another",
+}];
 
 /// The entries of one scope, and which of them were needed.
 pub struct Tolerance {

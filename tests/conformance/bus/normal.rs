@@ -13,6 +13,7 @@ pub const NOT_COMPARED: &[&str] = &[
     "what is left of a time to live is compared in thousands of seconds",
     "idle times in XPENDING, XINFO and OBJECT IDLETIME",
     "ids that the server makes for `*` are compared by their order of appearance",
+    "the order in which a message comes for several patterns of one client, and in which UNSUBSCRIBE leaves all channels",
     "the order of KEYS, SMEMBERS, PUBSUB CHANNELS and of a whole SCAN, whose pages and cursors are the server's own affair",
     "client ids, and the version in HELLO",
 ];
@@ -55,6 +56,8 @@ pub fn normalise(command: &Words, ids: &mut Ids, answer: &mut Value) {
         ("TTL" | "EXPIRETIME", _) => round_up(answer, SECONDS),
         ("PTTL" | "PEXPIRETIME", _) => round_up(answer, MILLIS),
         ("KEYS" | "SMEMBERS", _) | ("PUBSUB", "CHANNELS") => answer.elements().sort(),
+        ("(MESSAGES)" | "PUBLISH" | "EXEC", _) => sort_patterns(answer),
+        ("UNSUBSCRIBE", "") => sort_channels(answer),
         ("XPENDING", _) => hide_idle_of_pending(answer),
         ("XINFO", _) => {
             ["idle", "inactive", "seen-time", "active-time"].iter().for_each(|field| hide(answer, field));
@@ -64,6 +67,35 @@ pub fn normalise(command: &Words, ids: &mut Ids, answer: &mut Value) {
         ("HELLO", _) => ["id", "version"].iter().for_each(|field| hide(answer, field)),
         _ => {}
     }
+}
+
+/// A message that fits several patterns of a client comes once for each, in the order of a hash table.
+fn sort_patterns(answer: &mut Value) {
+    let messages = answer.elements();
+    messages
+        .chunk_by_mut(|a, b| is_for_pattern(a) && is_for_pattern(b) && payload(a) == payload(b))
+        .for_each(<[_]>::sort);
+}
+
+fn is_for_pattern(message: &Value) -> bool {
+    matches!(message, Value::Values(_, elements) if elements.first().and_then(Value::bytes) == Some(b"pmessage"))
+}
+
+/// The channel and the text of a message.
+fn payload(message: &Value) -> &[Value] {
+    match message {
+        Value::Values(_, elements) => elements.get(2..).unwrap_or_default(),
+        _ => &[],
+    }
+}
+
+/// UNSUBSCRIBE without channels leaves them in the order of a hash table; how many are left goes down all the same.
+fn sort_channels(answer: &mut Value) {
+    let mut channels: Vec<Value> =
+        answer.elements().iter_mut().filter_map(|left| left.elements().get(1).cloned()).collect();
+    channels.sort();
+    let places = answer.elements().iter_mut().filter_map(|left| left.elements().get_mut(1));
+    places.zip(channels).for_each(|(place, channel)| *place = channel);
 }
 
 fn round_up(answer: &mut Value, unit: i64) {

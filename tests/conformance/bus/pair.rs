@@ -249,7 +249,8 @@ impl Run<'_> {
             _ => None,
         };
         let walks = walks.filter(|cursor| step.words.get(*cursor).is_some_and(|word| word == b"0"));
-        let waits = self.states[client].queued.is_none() && step.words.iter().any(|word| word == b"BLOCK");
+        let for_ever = |pair: &[Vec<u8>]| pair[0] == b"BLOCK" && pair[1] == b"0";
+        let waits = self.states[client].queued.is_none() && step.words.windows(2).any(for_ever);
         let waiting = self.states.iter().filter(|state| state.waits.is_some()).count() as u64;
         let [real, ours] = self.pair.sides.each_mut().map(|side| {
             if fenced {
