@@ -13,8 +13,9 @@ pub const NOT_COMPARED: &[&str] = &[
     "what is left of a time to live is compared in thousands of seconds",
     "idle times in XPENDING, XINFO and OBJECT IDLETIME",
     "ids that the server makes for `*` are compared by their order of appearance",
-    "the order in which a message comes for several patterns of one client, and in which UNSUBSCRIBE leaves all channels",
+    "the order in which a message comes for several patterns of one client, and in which UNSUBSCRIBE and PUNSUBSCRIBE leave all",
     "the order of KEYS, SMEMBERS, PUBSUB CHANNELS and of a whole SCAN, whose pages and cursors are the server's own affair",
+    "sums of fractions that binary numbers do not have: Redis shows the noise in their last digits, ours is exact",
     "client ids, and the version in HELLO",
 ];
 
@@ -57,7 +58,7 @@ pub fn normalise(command: &Words, ids: &mut Ids, answer: &mut Value) {
         ("PTTL" | "PEXPIRETIME", _) => round_up(answer, MILLIS),
         ("KEYS" | "SMEMBERS", _) | ("PUBSUB", "CHANNELS") => answer.elements().sort(),
         ("(MESSAGES)" | "PUBLISH" | "EXEC", _) => sort_patterns(answer),
-        ("UNSUBSCRIBE", "") => sort_channels(answer),
+        ("UNSUBSCRIBE" | "PUNSUBSCRIBE", "") => sort_channels(answer),
         ("XPENDING", _) => hide_idle_of_pending(answer),
         ("XINFO", _) => {
             ["idle", "inactive", "seen-time", "active-time"].iter().for_each(|field| hide(answer, field));
@@ -89,7 +90,7 @@ fn payload(message: &Value) -> &[Value] {
     }
 }
 
-/// UNSUBSCRIBE without channels leaves them in the order of a hash table; how many are left goes down all the same.
+/// UNSUBSCRIBE without channels leaves them in the order of a hash table, and ours leaves patterns by name; how many are left goes down all the same.
 fn sort_channels(answer: &mut Value) {
     let mut channels: Vec<Value> =
         answer.elements().iter_mut().filter_map(|left| left.elements().get(1).cloned()).collect();

@@ -346,7 +346,13 @@ impl Run<'_> {
                         normalise(words, &mut side.ids, answer);
                     }
                 }
-                _ => normalise(words, &mut side.ids, answer),
+                _ => {
+                    normalise(words, &mut side.ids, answer);
+                    // What came for a subscriber is a list, the answer among messages.
+                    if self.states[client].subscribed {
+                        answer.elements().iter_mut().for_each(|one| normalise(words, &mut side.ids, one));
+                    }
+                }
             }
         }
         let [real, ours] = answers;
