@@ -29,6 +29,7 @@ pub(crate) mod state {
     pub(crate) const DISK_FULL: &str = "53100";
     pub(crate) const DEADLOCK_DETECTED: &str = "40P01";
     pub(crate) const DIVISION_BY_ZERO: &str = "22012";
+    pub(crate) const DUPLICATE_ALIAS: &str = "42712";
     pub(crate) const DUPLICATE_COLUMN: &str = "42701";
     pub(crate) const DUPLICATE_OBJECT: &str = "42710";
     pub(crate) const DUPLICATE_PORTAL: &str = "42P03";
@@ -45,6 +46,7 @@ pub(crate) mod state {
     pub(crate) const INVALID_OFFSET: &str = "2201X";
     pub(crate) const INVALID_PARAMETER_VALUE: &str = "22023";
     pub(crate) const INVALID_PASSWORD: &str = "28P01";
+    pub(crate) const INVALID_REGEX: &str = "2201B";
     pub(crate) const INVALID_SAVEPOINT: &str = "3B001";
     pub(crate) const INVALID_STATEMENT_NAME: &str = "26000";
     pub(crate) const INVALID_TABLE_DEFINITION: &str = "42P16";
@@ -55,6 +57,7 @@ pub(crate) mod state {
     pub(crate) const NO_ACTIVE_TRANSACTION: &str = "25P01";
     pub(crate) const NOT_NULL_VIOLATION: &str = "23502";
     pub(crate) const OUT_OF_RANGE: &str = "22003";
+    pub(crate) const PROGRAM_LIMIT: &str = "54000";
     pub(crate) const PROTOCOL_VIOLATION: &str = "08P01";
     pub(crate) const QUERY_CANCELED: &str = "57014";
     pub(crate) const READ_ONLY_TRANSACTION: &str = "25006";
@@ -69,6 +72,7 @@ pub(crate) mod state {
     pub(crate) const UNDEFINED_PARAMETER: &str = "42P02";
     pub(crate) const UNDEFINED_TABLE: &str = "42P01";
     pub(crate) const UNIQUE_VIOLATION: &str = "23505";
+    pub(crate) const WRONG_OBJECT_TYPE: &str = "42809";
 }
 
 /// How bad it is (PostgreSQL 16 docs, §20.8.2): after `Fatal` and `Panic` the connection is closed.

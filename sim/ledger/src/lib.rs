@@ -11,8 +11,8 @@
 //! - Memory holds all tables; the log is cut off behind each checkpoint, which is there as a whole or not at all.
 //! - The same statements in the same order make the same files, byte for byte.
 //!
-//! Deliberately absent, refused with 0A000: joins, `GROUP BY`, subqueries, `ALTER` and `DROP`, isolation above READ
-//! COMMITTED, encryption, users and their rights, COPY, the system catalog.
+//! Deliberately absent, refused with 0A000: windows, recursive queries, row locks in joins, `ALTER` and `DROP`, isolation
+//! above READ COMMITTED, encryption, users and their rights, COPY, the system catalog.
 
 mod connection;
 mod data;

@@ -286,7 +286,7 @@ fn parse_time(name: &str, value: &str) -> Result<u64> {
 
 /// In the largest unit that keeps the number whole, as `SHOW` shows it.
 fn show_time(millis: u64) -> String {
-    match UNITS.iter().find(|(_, factor)| millis > 0 && millis % factor == 0) {
+    match UNITS.iter().find(|(_, factor)| millis > 0 && millis.is_multiple_of(*factor)) {
         Some((unit, factor)) => format!("{}{unit}", millis / factor),
         None => "0".to_owned(),
     }

@@ -107,7 +107,7 @@ impl Transaction {
         let now = *self.started.get_or_insert_with(|| self.engine.now());
         let given = Given { params, now, process: self.process };
         // A block that has read a table keeps others from changing it.
-        if writes || locks || (self.block == Status::Open && plan.table().is_some()) {
+        if writes || locks || (self.block == Status::Open && !prepared.tables.is_empty()) {
             self.writer()?;
         }
         let mut current = prepared.clone();
@@ -324,7 +324,7 @@ impl Transaction {
 pub(crate) fn tag(plan: &Plan, count: u64) -> String {
     match plan {
         Plan::Insert(_) => format!("INSERT 0 {count}"),
-        Plan::Delete(_) | Plan::Select(_) | Plan::Update(_) => format!("{} {count}", plan.command()),
+        Plan::Delete(_) | Plan::Select { .. } | Plan::Update(_) => format!("{} {count}", plan.command()),
         _ => plan.command().to_owned(),
     }
 }

@@ -1,10 +1,12 @@
 //! Hosts that die, stand still, and come back.
 
+use std::sync::Arc;
+
 use env::{ProcessState, fact};
-use sim::{Case, Options, Plan, mins, ms, run, secs};
+use sim::{Case, Options, Plan, invariant, mins, ms, run, secs};
 use tokio::time::sleep;
 
-use crate::world::{losses, named, ping, serve, silence, story, uint, under};
+use crate::world::{echo_world, losses, named, ping, serve, silence, story, uint, under};
 
 #[test]
 fn a_killed_server_closes_its_sockets_and_refuses_until_it_is_back() {
@@ -118,4 +120,38 @@ fn a_killed_process_leaves_no_task_behind() {
     let outcome = run(&case, 1, &Options { plan: Some(plan), ..Options::default() }).expect("known hosts");
     assert!(outcome.verdict.held());
     assert!(named(&outcome, "server.tick").iter().all(|tick| tick.at.elapsed() <= secs(5)));
+}
+
+#[test]
+fn nothing_of_a_run_outlives_it() {
+    let relic = Arc::new("what a host, a check and an exhibit hold");
+    let (kept, shown, watched) = (relic.clone(), relic.clone(), relic.clone());
+    let case = Case::new("relic", move |world| {
+        echo_world(world);
+        world.publish(shown.clone());
+        let kept = kept.clone();
+        world.host("keeper", move |env| {
+            let kept = kept.clone();
+            async move {
+                let task_of_its_own = kept.clone();
+                env.clone().spawn("keep", async move {
+                    let _env = env;
+                    std::future::pending::<()>().await;
+                    drop(task_of_its_own);
+                });
+                std::future::pending::<()>().await;
+                drop(kept);
+            }
+        });
+    });
+    let case = case.verify(move |check| {
+        let watched = watched.clone();
+        check.always(invariant("the relic is there", move |_, _| {
+            if watched.is_empty() { Err("gone".into()) } else { Ok(()) }
+        }));
+    });
+    let before = Arc::strong_count(&relic);
+    let outcome = run(&case, 1, &Options::default()).expect("known hosts");
+    assert!(outcome.verdict.held(), "{}", outcome.verdict);
+    assert_eq!(Arc::strong_count(&relic), before, "something of the run is still there");
 }

@@ -245,19 +245,8 @@ async fn settings_are_shown_and_some_can_be_changed() {
 async fn what_is_not_supported_says_so() {
     let world = World::start().await;
     let no_snapshots = "-ERR snapshots (RDB files) are not supported: data is kept by the append-only file";
-    let answers = world
-        .answers(&[
-            "SAVE",
-            "BGSAVE",
-            "SHUTDOWN SAVE",
-            "SHUTDOWN ABORT",
-            "SHUTDOWN now",
-            "LASTSAVE",
-            "WAIT 0 0",
-        ])
-        .await;
-    assert_eq!(answers[..4], [no_snapshots, no_snapshots, no_snapshots, "-ERR No shutdown in progress."]);
-    assert_eq!(answers.len(), 4, "SHUTDOWN is not answered");
+    let answers = world.answers(&["SAVE", "BGSAVE", "SHUTDOWN SAVE", "SHUTDOWN ABORT"]).await;
+    assert_eq!(answers, [no_snapshots, no_snapshots, no_snapshots, "-ERR No shutdown in progress."]);
 }
 
 #[tokio::test(start_paused = true)]

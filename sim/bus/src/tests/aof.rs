@@ -93,8 +93,10 @@ async fn shutdown_is_a_stop_in_order() {
     let world = start(&disk, AppendFsync::EverySec).await;
     let before = epoch(&world).await;
     let mut client = world.client();
-    client.send(&["SET a 1", "SHUTDOWN"]).await;
-    assert_eq!(client.rest().await, ["+OK"]);
+    client.send(&["SET a 1"]).await;
+    assert_eq!(client.lines(1).await, ["+OK"]);
+    client.send(&["SHUTDOWN"]).await;
+    assert_eq!(client.rest().await, [""; 0]);
     world.ended().await.expect("it stops in order");
     disk.power_loss();
     assert_eq!(epoch(&start(&disk, AppendFsync::EverySec).await).await, before);
@@ -236,7 +238,7 @@ async fn damage_in_the_middle_refuses_the_start_and_names_the_place() {
     let good = disk.len(FILE);
     world.answers(&["SET a 1"]).await;
     world.answers(&["SET b 1"]).await;
-    disk.damage(FILE, good + 60);
+    disk.damage(FILE, good + 40);
     let error = try_world(disk.clone(), config(AppendFsync::Always)).await.err().expect("a damaged file");
     assert!(matches!(error, Error::Aof(_)));
     let expected = format!(

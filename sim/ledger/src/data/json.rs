@@ -83,7 +83,7 @@ impl Json {
 }
 
 /// Shorter keys first, then by byte.
-fn key_order(a: &str, b: &str) -> Ordering {
+pub(crate) fn key_order(a: &str, b: &str) -> Ordering {
     a.len().cmp(&b.len()).then_with(|| a.cmp(b))
 }
 

@@ -96,6 +96,20 @@ pub(crate) fn to_int(value: Decimal) -> Option<i64> {
 }
 
 /// The exact sum, with the larger scale of the two.
+/// The nearest floating-point number.
+pub(crate) fn to_float(value: Decimal) -> f64 {
+    value.to_string().parse().unwrap_or(f64::NAN)
+}
+
+/// The number that `digits` significant digits show (`float8_numeric` of PostgreSQL takes 15).
+pub(crate) fn from_float(value: f64, digits: usize) -> Result<Decimal> {
+    if !value.is_finite() {
+        return Err(SqlError::unsupported(format!("numeric {value}")));
+    }
+    let shown = parse(&format!("{value:.*e}", digits - 1))?;
+    Ok(shown.normalize())
+}
+
 pub(crate) fn add(a: Decimal, b: Decimal) -> Result<Decimal> {
     let scale = a.scale().max(b.scale());
     let sum = at_scale(a, scale)?.checked_add(at_scale(b, scale)?).ok_or_else(overflow)?;

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, sync::Arc};
 
-use super::{Json, Type, Value, numeric, timestamp};
+use super::{Json, Type, Value, array, float, interval, numeric, timestamp};
 use crate::error::{Result, SqlError, state};
 
 /// Appends the text form of a value that is not null.
@@ -17,7 +17,15 @@ pub(crate) fn write(value: &Value, out: &mut String) {
             let _ = write!(out, "{value}");
         }
         Value::Text(value) => out.push_str(value),
-        Value::Timestamp(micros) => timestamp::write(*micros, out),
+        Value::Timestamp(micros) => timestamp::write(*micros, false, out),
+        Value::LocalTimestamp(micros) => timestamp::write(*micros, true, out),
+        Value::Date(days) => timestamp::write_date(*days, out),
+        Value::Time(micros) => timestamp::write_time(micros.unsigned_abs(), out),
+        Value::Interval(interval) => interval::write(*interval, out),
+        Value::Float4(value) => float::write(*value, true, out),
+        Value::Float8(value) => float::write(*value, false, out),
+        Value::Uuid(bytes) => write_uuid(bytes, out),
+        Value::Array(elements) => array::write(elements, out),
         Value::Json(document) => document.write(out),
         Value::Bytes(bytes) => {
             out.push_str("\\x");
@@ -41,12 +49,27 @@ pub(crate) fn show(value: &Value) -> String {
 /// Reads the text form of a value of type `ty`.
 pub(crate) fn parse(text: &str, ty: Type) -> Result<Value> {
     Ok(match ty {
-        Type::Text | Type::Varchar | Type::Unknown => Value::Text(text.into()),
+        Type::Bpchar => Value::Text(text.trim_end_matches(' ').into()),
+        Type::Char | Type::Name | Type::Text | Type::Varchar | Type::Unknown => Value::Text(text.into()),
+        Type::Int2 => Value::Int(parse_int(text, ty, i64::from(i16::MIN), i64::from(i16::MAX))?),
+        Type::Oid => Value::Int(parse_int(text, ty, 0, i64::from(u32::MAX))?),
+        Type::Float4 => Value::Float4(float::parse(text, ty)?),
+        Type::Float8 => Value::Float8(float::parse(text, ty)?),
+        Type::Timestamp => Value::LocalTimestamp(timestamp::parse(text, true)?),
+        Type::Date => Value::Date(timestamp::parse_date(text)?),
+        Type::Time => Value::Time(timestamp::parse_time(text)?),
+        Type::Interval => Value::Interval(interval::parse(text)?),
+        Type::Uuid => Value::Uuid(parse_uuid(text).ok_or_else(|| malformed(text, ty))?),
+        Type::Array(element) => array::parse(text, *element)?,
+        Type::Json => {
+            Json::parse(text)?;
+            Value::Text(text.into())
+        }
         Type::Bool => Value::Bool(parse_bool(text)?),
         Type::Int4 => Value::Int(parse_int(text, ty, i64::from(i32::MIN), i64::from(i32::MAX))?),
         Type::Int8 => Value::Int(parse_int(text, ty, i64::MIN, i64::MAX)?),
         Type::Numeric => Value::Numeric(numeric::parse(text)?),
-        Type::Timestamptz => Value::Timestamp(timestamp::parse(text)?),
+        Type::Timestamptz => Value::Timestamp(timestamp::parse(text, false)?),
         Type::Jsonb => Value::Json(Arc::new(Json::parse(text)?)),
         Type::Bytea => Value::Bytes(parse_bytes(text)?.into()),
     })
@@ -54,6 +77,37 @@ pub(crate) fn parse(text: &str, ty: Type) -> Result<Value> {
 
 fn malformed(text: &str, ty: Type) -> Box<SqlError> {
     SqlError::new(state::BAD_TEXT, format!("invalid input syntax for type {ty}: \"{text}\""))
+}
+
+fn write_uuid(bytes: &[u8; 16], out: &mut String) {
+    for (index, byte) in bytes.iter().enumerate() {
+        if matches!(index, 4 | 6 | 8 | 10) {
+            out.push('-');
+        }
+        let _ = write!(out, "{byte:02x}");
+    }
+}
+
+/// 32 hexadecimal digits; hyphens may stand after every fourth, braces around all (PostgreSQL 16 docs, §8.12).
+fn parse_uuid(text: &str) -> Option<[u8; 16]> {
+    let inner = match text.strip_prefix('{') {
+        Some(rest) => rest.strip_suffix('}')?,
+        None => text,
+    };
+    let mut bytes = [0; 16];
+    let mut digits = 0;
+    let mut after_hyphen = true;
+    for c in inner.chars() {
+        if c == '-' && digits % 4 == 0 && !after_hyphen {
+            after_hyphen = true;
+            continue;
+        }
+        let digit = c.to_digit(16)? as u8;
+        *bytes.get_mut(digits / 2)? |= if digits % 2 == 0 { digit << 4 } else { digit };
+        digits += 1;
+        after_hyphen = false;
+    }
+    (digits == 32 && !after_hyphen).then_some(bytes)
 }
 
 /// Any unique prefix of true, false, yes, no; on, off; 1, 0 (PostgreSQL 16 docs, §8.6).

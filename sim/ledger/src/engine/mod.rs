@@ -1,7 +1,7 @@
 //! Transactions: READ COMMITTED, row locks, group commit.
 //!
 //! A statement changes tables in place. A row that it changes or locks stays its transaction's until that is over; whoever
-//! wants it too waits ([`waits`]). A committed [`Layer`] waits, together with those of other committers, for the log; its
+//! wants it too waits ([`waits`]). A committed [`Layer`](crate::store::Layer) waits, together with those of other committers, for the log; its
 //! client is answered, its rows become visible and its locks are given back when the record is durable. So nothing is ever
 //! built on what may still be lost, and layers can be undone in any order. Readers never wait for writers.
 //!
@@ -37,7 +37,7 @@ use crate::{
     data::{Value, timestamp},
     error::{Result, SqlError},
     fault::Fault,
-    sql::{self, Answer, Plan, Prepared, Scope, Statement},
+    sql::{self, Answer, Inputs, Plan, Prepared, Statement},
     store::{Catalog, TableLock, Tables, TransactionId, View},
 };
 
@@ -212,13 +212,21 @@ impl Engine {
             return Ok(Ran::Stale);
         }
         if state.strong_locks > 0
-            && let Some(table) = prepared.plan.table()
-            && let Some(holder) = state.table_lock_holder(table, TableLock::AccessShare, None)
+            && let Some(holder) = prepared
+                .tables
+                .iter()
+                .find_map(|table| state.table_lock_holder(*table, TableLock::AccessShare, None))
         {
             return Ok(Ran::Waits(state.waits.wait(None, holder)));
         }
         let view = View::new(&state.tables, None);
-        run_query(&prepared.plan, &state.tables, &view, given.scope(&self.backends), false).map(Ran::Done)
+        run_query(prepared, &state.tables, view, self.inputs(given), false).map(Ran::Done)
+    }
+
+    /// What a statement is given from outside.
+    fn inputs<'a>(&'a self, given: Given<'a>) -> Inputs<'a> {
+        let Given { params, now, process } = given;
+        Inputs { params, now, process, clock: &*self.clock, backends: &self.backends }
     }
 
     /// The tables, unless the engine has crashed.
@@ -228,25 +236,24 @@ impl Engine {
     }
 }
 
-impl Given<'_> {
-    fn scope<'a>(&'a self, backends: &'a Backends) -> Scope<'a> {
-        let Self { params, now, process } = *self;
-        Scope { row: &[], excluded: &[], params, now, process, backends }
-    }
-}
-
-fn run_query(plan: &Plan, tables: &Tables, view: &View<'_>, scope: Scope<'_>, own: bool) -> Result<Answer> {
-    check_table(plan, tables, own)?;
-    match plan {
-        Plan::Select(select) => sql::query(select, view, scope),
+fn run_query(
+    prepared: &Prepared,
+    tables: &Tables,
+    view: View<'_>,
+    inputs: Inputs<'_>,
+    own: bool,
+) -> Result<Answer> {
+    check_tables(prepared, tables, own)?;
+    match &prepared.plan {
+        Plan::Select { query, .. } => sql::query(query, view, inputs),
         _ => Ok(Answer::default()),
     }
 }
 
 fn is_stale(prepared: &Prepared, tables: &Tables) -> bool {
-    prepared.plan.table().is_some() && prepared.schema != tables.version()
+    !prepared.tables.is_empty() && prepared.schema != tables.version()
 }
 
-fn check_table(plan: &Plan, tables: &Tables, own: bool) -> Result<()> {
-    plan.table().map_or(Ok(()), |table| Catalog { tables, own }.check(table))
+fn check_tables(prepared: &Prepared, tables: &Tables, own: bool) -> Result<()> {
+    prepared.tables.iter().try_for_each(|table| Catalog { tables, own }.check(*table))
 }

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{Engine, Given, State, Ticket, Wait, check_table, is_stale, lock, run_query};
+use super::{Engine, Given, State, Ticket, Wait, check_tables, is_stale, lock, run_query};
 use crate::{
     error::{Result, SqlError, state as code},
-    sql::{self, Answer, Change, Plan, Prepared, Progress, Step},
+    sql::{self, Answer, Change, Prepared, Progress, Step},
     store::{self, Layer, Mark, TableLock, TransactionId, View},
 };
 
@@ -131,38 +131,36 @@ impl Writer {
         if !progress.begun() && is_stale(prepared, &state.tables) {
             return Ok(Ran::Stale);
         }
-        if let Some(holder) = self.prepare(&mut state, &prepared.plan) {
+        if let Some(holder) = self.prepare(&mut state, prepared) {
             return Ok(Ran::Waits(state.waits.wait(Some(self.id), holder)));
         }
         let own = state.reformer == Some(self.id);
         let plan = &prepared.plan;
+        let inputs = self.engine.inputs(given);
         if !plan.writes() && !plan.locks() {
             let view = View::new(&state.tables, Some(self.id));
-            return run_query(plan, &state.tables, &view, given.scope(&self.engine.backends), own)
-                .map(Ran::Done);
+            return run_query(prepared, &state.tables, view, inputs, own).map(Ran::Done);
         }
-        check_table(plan, &state.tables, own)?;
-        let scope = given.scope(&self.engine.backends);
+        check_tables(prepared, &state.tables, own)?;
         let State { tables, open, waits, .. } = &mut *state;
         let Some(Open { layer, .. }) = open.get_mut(&self.id) else {
             return Ok(Ran::Stale);
         };
-        Ok(match sql::change(plan, &mut Change { tables, layer }, scope, progress)? {
+        Ok(match sql::change(plan, &mut Change { tables, layer }, inputs, progress)? {
             Step::Done(answer) => Ran::Done(answer),
             Step::Wait(holder) => Ran::Waits(waits.wait(Some(self.id), holder)),
         })
     }
 
     /// Takes the locks of whole tables that a plan needs; who is in the way, if anybody is.
-    fn prepare(&self, state: &mut State, plan: &Plan) -> Option<TransactionId> {
-        if plan.changes_schema() {
+    fn prepare(&self, state: &mut State, prepared: &Prepared) -> Option<TransactionId> {
+        if prepared.plan.changes_schema() {
             if let Some(other) = state.reformer.filter(|other| *other != self.id) {
                 return Some(other);
             }
             state.reformer = Some(self.id);
         }
-        let (table, mode) = plan.table_lock()?;
-        state.lock_table(self.id, table, mode)
+        prepared.table_locks().find_map(|(table, mode)| state.lock_table(self.id, table, mode))
     }
 
     /// Locks a table until the transaction ends.

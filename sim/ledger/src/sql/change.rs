@@ -4,16 +4,20 @@
 //! what it has done so far. The rows it concerns are those that it saw when it began; one that has changed since is taken as
 //! it is now if it still meets the condition (PostgreSQL 16 docs, §13.2.1).
 
-use std::{collections::BTreeSet, sync::Arc, vec};
+use std::{borrow::Cow, collections::BTreeSet, sync::Arc, vec};
 
 use super::{
     bind::schema_from_sql,
     constraint::{check_row, unique_violation},
     eval::Scope,
     plan::{
-        ConflictAction, Delete, Expr, Insert, Locking, OnConflict, Plan, Select, Source, Update, WaitPolicy,
+        Body, ConflictAction, Delete, Expr, Insert, Locking, OnConflict, Plan, Query, Rows, Source, Target,
+        Update, WaitPolicy,
     },
-    run::{Answer, found, holds, limits, matching, project},
+    run::{
+        Answer, Inputs, Memo, Run, compare_keys, each_row, each_stored, holds, limits, project, rows_of,
+        sort_keys,
+    },
 };
 use crate::{
     data::{Row, Value},
@@ -31,14 +35,46 @@ pub(crate) struct Change<'a> {
 #[derive(Default)]
 pub(crate) struct Progress {
     /// The rows that are left, the one at hand first; none before the statement has begun.
-    targets: Option<vec::IntoIter<(u64, Row)>>,
+    targets: Option<vec::IntoIter<Aim>>,
+    /// What a query gave an `INSERT`; none before it has run.
+    proposed: Option<Vec<Vec<Value>>>,
     /// How many rows of an `INSERT` are done.
     inserted: usize,
     /// Rows that an `INSERT` has stored: it may not change one of them a second time.
     stored: BTreeSet<u64>,
     /// Rows that a `SELECT` has locked.
     locked: Vec<Row>,
+    memo: Memo,
     answer: Answer,
+}
+
+/// A row that a statement concerns.
+#[derive(Clone)]
+struct Aim {
+    id: u64,
+    /// As it was when the statement began.
+    seen: Row,
+    /// The row that was found with it, which begins with it, because of `FROM` or `USING`.
+    joined: Option<Arc<[Value]>>,
+    /// The values for the assignments, if they may depend on rows that the statement itself changes.
+    values: Option<Arc<[Value]>>,
+}
+
+impl Aim {
+    /// What expressions read when the row is as `current` says.
+    fn whole<'a>(&self, current: &'a [Value]) -> Cow<'a, [Value]> {
+        match &self.joined {
+            None => Cow::Borrowed(current),
+            Some(joined) => Cow::Owned([current, &joined[current.len()..]].concat()),
+        }
+    }
+}
+
+/// What the expressions of a statement are given beside the tables.
+#[derive(Clone, Copy)]
+struct Given<'a> {
+    inputs: Inputs<'a>,
+    memo: &'a Memo,
 }
 
 /// What became of a statement.
@@ -46,6 +82,15 @@ pub(crate) enum Step {
     Done(Answer),
     /// It can go on when this transaction has ended.
     Wait(TransactionId),
+}
+
+/// What an `INSERT` does with a proposed row.
+enum Stored {
+    Changed(u64, Row),
+    /// A row with the same key is locked, and stays as it is.
+    Locked(u64, RowLock),
+    New(Row),
+    Nothing,
 }
 
 /// What became of a row that a statement wants.
@@ -65,20 +110,23 @@ type Settled<T> = Result<std::result::Result<T, TransactionId>>;
 pub(crate) fn change(
     plan: &Plan,
     change: &mut Change<'_>,
-    scope: Scope<'_>,
+    inputs: Inputs<'_>,
     progress: &mut Progress,
 ) -> Result<Step> {
+    let memo = std::mem::take(&mut progress.memo);
+    let given = Given { inputs, memo: &memo };
     let held = match plan {
         Plan::CreateTable { name, if_not_exists, sql } => {
             progress.answer.notice = change.create_table(name, *if_not_exists, sql)?;
             None
         }
-        Plan::Delete(delete) => change.delete(delete, scope, progress)?,
-        Plan::Insert(insert) => change.insert(insert, scope, progress)?,
-        Plan::Select(select) => change.lock(select, scope, progress)?,
-        Plan::Update(update) => change.update(update, scope, progress)?,
+        Plan::Delete(delete) => change.delete(delete, given, progress)?,
+        Plan::Insert(insert) => change.insert(insert, given, progress)?,
+        Plan::Select { query, locking: Some(locking) } => change.lock(query, *locking, given, progress)?,
+        Plan::Update(update) => change.update(update, given, progress)?,
         _ => None,
     };
+    progress.memo = memo;
     Ok(match held {
         Some(holder) => Step::Wait(holder),
         None => Step::Done(std::mem::take(&mut progress.answer)),
@@ -111,29 +159,40 @@ impl Change<'_> {
         }
     }
 
+    /// The tables as the statement may see them.
+    fn run<'a>(&'a self, given: Given<'a>) -> Run<'a> {
+        Run::new(View::new(self.tables, Some(self.layer.owner)), given.inputs, given.memo)
+    }
+
     fn update(
         &mut self,
         update: &Update,
-        scope: Scope<'_>,
+        given: Given<'_>,
         progress: &mut Progress,
     ) -> Result<Option<TransactionId>> {
-        let Update { table, source, assignments, returning } = update;
+        let Update { table, target, assignments, returning } = update;
         let lock = lock_of(&self.tables.table(*table).schema, assignments);
-        self.begin(*table, source, scope, progress)?;
-        while let Some((id, seen)) = progress.target() {
-            let current = take!(self.take(*table, id, &seen, lock, source, scope)?, {
+        self.begin(*table, target, assignments, given, progress)?;
+        while let Some(aim) = progress.target() {
+            let current = take!(self.take(*table, &aim, lock, target, given)?, {
                 progress.pass();
                 continue;
             });
-            let row = match self.assigned(*table, id, &current, assignments, &scope.over(&current))? {
-                Ok(row) => row,
-                Err(holder) => return Ok(Some(holder)),
+            let run = self.run(given);
+            let scope = run.scope();
+            let row = {
+                let values = aim.values.as_deref().filter(|_| Arc::ptr_eq(&current, &aim.seen));
+                let whole = aim.whole(&current);
+                match self.assigned(*table, aim.id, &current, assignments, values, &scope.over(&whole))? {
+                    Ok(row) => row,
+                    Err(holder) => return Ok(Some(holder)),
+                }
             };
             progress.answer.count += 1;
             if let Some(returning) = returning {
-                progress.answer.rows.push(project(returning, &scope.over(&row))?);
+                progress.answer.rows.push(project(returning, &scope.over(&aim.whole(&row)))?);
             }
-            self.tables.put_in(self.layer, *table, id, row);
+            self.tables.put_in(self.layer, *table, aim.id, row);
             progress.pass();
         }
         Ok(None)
@@ -142,21 +201,22 @@ impl Change<'_> {
     fn delete(
         &mut self,
         delete: &Delete,
-        scope: Scope<'_>,
+        given: Given<'_>,
         progress: &mut Progress,
     ) -> Result<Option<TransactionId>> {
-        let Delete { table, source, returning } = delete;
-        self.begin(*table, source, scope, progress)?;
-        while let Some((id, seen)) = progress.target() {
-            let current = take!(self.take(*table, id, &seen, RowLock::Update, source, scope)?, {
+        let Delete { table, target, returning } = delete;
+        self.begin(*table, target, &[], given, progress)?;
+        while let Some(aim) = progress.target() {
+            let current = take!(self.take(*table, &aim, RowLock::Update, target, given)?, {
                 progress.pass();
                 continue;
             });
             progress.answer.count += 1;
             if let Some(returning) = returning {
-                progress.answer.rows.push(project(returning, &scope.over(&current))?);
+                let run = self.run(given);
+                progress.answer.rows.push(project(returning, &run.scope().over(&aim.whole(&current)))?);
             }
-            self.tables.remove_in(self.layer, *table, id);
+            self.tables.remove_in(self.layer, *table, aim.id);
             progress.pass();
         }
         Ok(None)
@@ -165,25 +225,46 @@ impl Change<'_> {
     fn insert(
         &mut self,
         insert: &Insert,
-        scope: Scope<'_>,
+        given: Given<'_>,
         progress: &mut Progress,
     ) -> Result<Option<TransactionId>> {
-        for exprs in &insert.rows[progress.inserted..] {
-            let proposed = project(exprs, &scope)?;
+        if let (Rows::Query { query, .. }, None) = (&insert.rows, &progress.proposed) {
+            progress.proposed = Some(rows_of(query, &self.run(given).scope(), usize::MAX)?);
+        }
+        loop {
+            let run = self.run(given);
+            let scope = run.scope();
+            let proposed = match &insert.rows {
+                Rows::Values(lists) => lists.get(progress.inserted).map(|exprs| project(exprs, &scope)),
+                Rows::Query { exprs, .. } => {
+                    let row = progress.proposed.as_ref().and_then(|rows| rows.get(progress.inserted));
+                    row.map(|row| project(exprs, &scope.over(row)))
+                }
+            };
+            let Some(proposed) = proposed.transpose()? else {
+                return Ok(None);
+            };
             check_row(&self.tables.table(insert.table).schema, &proposed, &scope)?;
             let stored = match &insert.on_conflict {
-                None => self.free(insert.table, &proposed)?.map(|()| Some((None, Row::from(proposed)))),
+                None => self.free(insert.table, &proposed)?.map(|()| Stored::New(proposed.into())),
                 Some(handler) => self.merged(insert.table, handler, proposed, scope, &progress.stored)?,
             };
-            let stored = match stored {
-                Ok(stored) => stored,
+            let (id, row) = match stored {
                 Err(holder) => return Ok(Some(holder)),
+                Ok(Stored::New(row)) => (self.tables.table(insert.table).next_id(), row),
+                Ok(Stored::Changed(id, row)) => (id, row),
+                Ok(Stored::Nothing) => {
+                    progress.inserted += 1;
+                    continue;
+                }
+                Ok(Stored::Locked(id, lock)) => {
+                    // The row stays locked although it stays as it is (PostgreSQL 16 docs, INSERT).
+                    self.tables.lock_in(self.layer, insert.table, id, lock);
+                    progress.inserted += 1;
+                    continue;
+                }
             };
             progress.inserted += 1;
-            let Some((id, row)) = stored else {
-                continue;
-            };
-            let id = id.unwrap_or_else(|| self.tables.table(insert.table).next_id());
             progress.answer.count += 1;
             if let Some(returning) = &insert.returning {
                 progress.answer.rows.push(project(returning, &scope.over(&row))?);
@@ -193,7 +274,6 @@ impl Change<'_> {
             }
             self.tables.put_in(self.layer, insert.table, id, row);
         }
-        Ok(None)
     }
 
     /// Whether no unique index has the keys of a new row; the transaction to wait for when that is not decided yet.
@@ -206,24 +286,24 @@ impl Change<'_> {
         }
     }
 
-    /// The row that `INSERT … ON CONFLICT` stores, with its number if it is there already; none when nothing is to be done.
+    /// What `INSERT … ON CONFLICT` makes of a proposed row.
     fn merged(
-        &mut self,
+        &self,
         number: usize,
         handler: &OnConflict,
         proposed: Vec<Value>,
         scope: Scope<'_>,
         stored: &BTreeSet<u64>,
-    ) -> Settled<Option<(Option<u64>, Row)>> {
+    ) -> Settled<Stored> {
         let table = self.tables.table(number);
         let id = match table.conflict(&proposed, self.layer.owner, None, handler.index) {
             // The handler speaks of one index only; the others must be free.
-            None => return Ok(self.free(number, &proposed)?.map(|()| Some((None, Row::from(proposed))))),
+            None => return Ok(self.free(number, &proposed)?.map(|()| Stored::New(proposed.into()))),
             Some(Conflict::Undecided(holder)) => return Ok(Err(holder)),
             Some(Conflict::Row { id, .. }) => id,
         };
         let ConflictAction::Update { assignments, filter } = &handler.action else {
-            return Ok(Ok(None));
+            return Ok(Ok(Stored::Nothing));
         };
         if stored.contains(&id) {
             return Err(second_time());
@@ -232,69 +312,117 @@ impl Change<'_> {
         if let Some(holder) = table.lock_holder(id, lock, self.layer.owner) {
             return Ok(Err(holder));
         }
-        let Some(current) = table.get(id).cloned() else {
-            return Ok(Ok(None));
+        let Some(current) = table.get(id) else {
+            return Ok(Ok(Stored::Nothing));
         };
-        let scope = Scope { row: &current, excluded: &proposed, ..scope };
+        let scope = Scope { row: current, excluded: &proposed, ..scope };
         if !holds(filter.as_ref(), &scope)? {
-            // The row stays locked although it stays as it is (PostgreSQL 16 docs, INSERT).
-            self.tables.lock_in(self.layer, number, id, lock);
-            return Ok(Ok(None));
+            return Ok(Ok(Stored::Locked(id, lock)));
         }
-        Ok(self.assigned(number, id, &current, assignments, &scope)?.map(|row| Some((Some(id), row))))
+        Ok(self.assigned(number, id, current, assignments, None, &scope)?.map(|row| Stored::Changed(id, row)))
     }
 
     /// `SELECT … FOR UPDATE` and its like: locks the rows in the order of the query, no more than it returns.
     fn lock(
         &mut self,
-        select: &Select,
-        scope: Scope<'_>,
+        query: &Query,
+        Locking { lock, wait }: Locking,
+        given: Given<'_>,
         progress: &mut Progress,
     ) -> Result<Option<TransactionId>> {
-        let (Some(table), Some(Locking { lock, wait })) = (select.table, select.locking) else {
+        let Body::Select(select) = &query.body else {
             return Ok(None);
         };
-        let (limit, offset) = limits(select, &scope)?;
+        let Source::Table(scan) = &select.from else {
+            progress.answer.rows = rows_of(query, &self.run(given).scope(), usize::MAX)?;
+            progress.answer.count = progress.answer.rows.len() as u64;
+            return Ok(None);
+        };
+        let (limit, offset) = limits(query, &self.run(given).scope())?;
         if progress.targets.is_none() {
-            let view = View::new(self.tables, Some(self.layer.owner));
-            let rows = found(select, table, &view, scope, if limit == 0 { 0 } else { usize::MAX })?;
-            progress.aim(rows.into_iter().map(|(id, row)| (id, row.clone())).collect());
+            let run = self.run(given);
+            let scope = run.scope();
+            let mut found = Vec::new();
+            if limit > 0 {
+                each_stored(scan, &scope, &mut |id, row| {
+                    let aim = Aim { id, seen: row.clone(), joined: None, values: None };
+                    found.push((sort_keys(&query.order, &scope.over(row))?, aim));
+                    Ok(true)
+                })?;
+            }
+            found.sort_by(|(a, _), (b, _)| compare_keys(a, b, &query.order));
+            progress.aim(found.into_iter().map(|(_, aim)| aim).collect());
         }
         while progress.locked.len() < limit.saturating_add(offset)
-            && let Some((id, seen)) = progress.target()
+            && let Some(aim) = progress.target()
         {
-            match self.take(table, id, &seen, lock, &select.source, scope)? {
+            match self.take_if(scan.table, &aim, lock, scan.filter.as_ref(), given)? {
                 Taken::Row(row) => {
-                    self.tables.lock_in(self.layer, table, id, lock);
+                    self.tables.lock_in(self.layer, scan.table, aim.id, lock);
                     progress.locked.push(row);
                 }
                 Taken::Gone => {}
                 Taken::Held(_) if wait == WaitPolicy::Skip => {}
                 Taken::Held(_) if wait == WaitPolicy::Never => {
-                    return Err(not_available("row in relation", &self.tables.table(table).schema.name));
+                    let name = &self.tables.table(scan.table).schema.name;
+                    return Err(not_available("row in relation", name));
                 }
                 Taken::Held(holder) => return Ok(Some(holder)),
             }
             progress.pass();
         }
+        let run = self.run(given);
         for row in progress.locked.iter().skip(offset) {
-            progress.answer.rows.push(project(&select.projection, &scope.over(row))?);
+            progress.answer.rows.push(project(&select.projection, &run.scope().over(row))?);
         }
         progress.answer.count = progress.answer.rows.len() as u64;
         Ok(None)
     }
 
     /// Notes, once, which rows a statement concerns.
-    fn begin(&self, table: usize, source: &Source, scope: Scope<'_>, progress: &mut Progress) -> Result<()> {
+    fn begin(
+        &self,
+        table: usize,
+        target: &Target,
+        assignments: &[(usize, Expr)],
+        given: Given<'_>,
+        progress: &mut Progress,
+    ) -> Result<()> {
         if progress.targets.is_some() {
             return Ok(());
         }
-        let view = View::new(self.tables, Some(self.layer.owner));
+        let run = self.run(given);
+        let scope = run.scope();
+        let asks = assignments.iter().any(|(_, expr)| expr.has_subquery());
+        let values = |row: &[Value]| {
+            let values = assignments.iter().map(|(_, expr)| expr.eval(&scope.over(row)));
+            if asks { values.collect::<Result<_>>().map(Some) } else { Ok(None) }
+        };
         let mut targets = Vec::new();
-        matching(&view, table, source, scope, |id, row| {
-            targets.push((id, row.clone()));
-            Ok(true)
-        })?;
+        match target {
+            Target::Plain(scan) => {
+                each_stored(scan, &scope, &mut |id, row| {
+                    targets.push(Aim { id, seen: row.clone(), joined: None, values: values(row)? });
+                    Ok(true)
+                })?;
+            }
+            Target::Joined { source, filter, .. } => {
+                let stored = self.tables.table(table);
+                let mut met = BTreeSet::new();
+                each_row(source, &scope, &mut |row| {
+                    // Of several rows with one number the first counts.
+                    if let Some(Value::Int(id)) = row.get(stored.schema.columns.len())
+                        && holds(filter.as_ref(), &scope.over(row))?
+                        && met.insert(*id)
+                        && let Some(seen) = stored.seen(*id as u64, Some(self.layer.owner))
+                    {
+                        let (seen, joined) = (seen.clone(), Some(row.into()));
+                        targets.push(Aim { id: *id as u64, seen, joined, values: values(row)? });
+                    }
+                    Ok(true)
+                })?;
+            }
+        }
         progress.aim(targets);
         Ok(())
     }
@@ -303,22 +431,36 @@ impl Change<'_> {
     fn take(
         &self,
         table: usize,
-        id: u64,
-        seen: &Row,
+        aim: &Aim,
         lock: RowLock,
-        source: &Source,
-        scope: Scope<'_>,
+        target: &Target,
+        given: Given<'_>,
+    ) -> Result<Taken> {
+        let condition = match target {
+            Target::Plain(scan) => scan.filter.as_ref(),
+            Target::Joined { condition, .. } => condition.as_ref(),
+        };
+        self.take_if(table, aim, lock, condition, given)
+    }
+
+    fn take_if(
+        &self,
+        table: usize,
+        aim: &Aim,
+        lock: RowLock,
+        condition: Option<&Expr>,
+        given: Given<'_>,
     ) -> Result<Taken> {
         let (table, owner) = (self.tables.table(table), self.layer.owner);
-        if let Some(holder) = table.lock_holder(id, lock, owner) {
+        if let Some(holder) = table.lock_holder(aim.id, lock, owner) {
             return Ok(Taken::Held(holder));
         }
-        Ok(match table.seen(id, Some(owner)) {
-            Some(row) if Arc::ptr_eq(row, seen) || holds(source.filter.as_ref(), &scope.over(row))? => {
-                Taken::Row(row.clone())
-            }
-            _ => Taken::Gone,
-        })
+        let Some(row) = table.seen(aim.id, Some(owner)) else {
+            return Ok(Taken::Gone);
+        };
+        let concerns =
+            Arc::ptr_eq(row, &aim.seen) || holds(condition, &self.run(given).scope().over(&aim.whole(row)))?;
+        Ok(if concerns { Taken::Row(row.clone()) } else { Taken::Gone })
     }
 
     /// The row after the assignments, once every constraint holds; the transaction to wait for when a key is undecided.
@@ -328,12 +470,16 @@ impl Change<'_> {
         id: u64,
         current: &Row,
         assignments: &[(usize, Expr)],
+        values: Option<&[Value]>,
         scope: &Scope<'_>,
     ) -> Settled<Row> {
         let table = self.tables.table(table);
         let mut row = current.to_vec();
-        for (column, expr) in assignments {
-            row[*column] = expr.eval(scope)?;
+        for (index, (column, expr)) in assignments.iter().enumerate() {
+            row[*column] = match values {
+                Some(values) => values[index].clone(),
+                None => expr.eval(scope)?,
+            };
         }
         check_row(&table.schema, &row, scope)?;
         match table.conflict(&row, self.layer.owner, Some(id), None) {
@@ -347,15 +493,15 @@ impl Change<'_> {
 impl Progress {
     /// Whether anything has been done or looked at.
     pub(crate) fn begun(&self) -> bool {
-        self.targets.is_some() || self.inserted > 0
+        self.targets.is_some() || self.proposed.is_some() || self.inserted > 0
     }
 
-    fn aim(&mut self, targets: Vec<(u64, Row)>) {
+    fn aim(&mut self, targets: Vec<Aim>) {
         self.targets = Some(targets.into_iter());
     }
 
     /// The row at hand.
-    fn target(&self) -> Option<(u64, Row)> {
+    fn target(&self) -> Option<Aim> {
         self.targets.as_ref()?.as_slice().first().cloned()
     }
 

@@ -1,32 +1,36 @@
 //! Evaluates bound expressions: three-valued logic, exact arithmetic, checked ranges.
 
-use std::{cmp::Ordering, sync::Arc};
+use std::cmp::Ordering;
 
-use super::plan::{Arithmetic, Comparison, Expr, Function};
-use crate::data::{Json, Type, Value, cast, numeric, text};
-use crate::engine::Backends;
+use super::{
+    plan::{Arithmetic, Comparison, Expr, Subquery, Usage},
+    run::{Found, Run, rows_of},
+};
+use crate::data::{Float, Type, Value, cast, float, numeric};
 use crate::error::{Result, SqlError, state};
 
 /// What an expression may refer to.
 #[derive(Clone, Copy)]
 pub(crate) struct Scope<'a> {
-    /// The row at hand; the aggregates of an aggregating projection.
+    /// The row at hand.
     pub(crate) row: &'a [Value],
     /// The row that an `INSERT … ON CONFLICT` proposed.
     pub(crate) excluded: &'a [Value],
+    /// What the enclosing query gives.
+    pub(crate) args: &'a [Value],
     pub(crate) params: &'a [Value],
-    /// The start of the transaction, as [`Value::Timestamp`].
-    pub(crate) now: i64,
-    /// The number of the session's process.
-    pub(crate) process: u32,
-    /// Every session.
-    pub(crate) backends: &'a Backends,
+    pub(crate) run: &'a Run<'a>,
 }
 
 impl<'a> Scope<'a> {
-    /// The same parameters over another row.
+    /// The same over another row.
     pub(crate) fn over(self, row: &'a [Value]) -> Self {
         Self { row, ..self }
+    }
+
+    /// The scope of a subquery.
+    pub(crate) fn inside(self, args: &'a [Value]) -> Self {
+        Self { row: &[], excluded: &[], args, ..self }
     }
 }
 
@@ -38,7 +42,31 @@ impl Expr {
             Self::Column(index) => scope.row[*index].clone(),
             Self::Excluded(index) => scope.excluded[*index].clone(),
             Self::Param(index) => scope.params[*index].clone(),
-            Self::Now => Value::Timestamp(scope.now),
+            Self::Arg(index) => scope.args[*index].clone(),
+            // Grouping has replaced every one of them.
+            Self::Aggregate(_) => Value::Null,
+            Self::Array(elements) => {
+                Value::Array(elements.iter().map(|element| element.eval(scope)).collect::<Result<_>>()?)
+            }
+            Self::Now => Value::Timestamp(scope.run.now()),
+            Self::Quantified { op, all, left, array } => {
+                let left = left.eval(scope)?;
+                match array.eval(scope)? {
+                    Value::Array(elements) => {
+                        quantified(*all, elements.iter().map(|element| compared(*op, &left, element)))
+                    }
+                    _ => Value::Null,
+                }
+            }
+            Self::Regex { expr, pattern, any_case, negated } => {
+                match (expr.eval(scope)?, pattern.eval(scope)?) {
+                    (Value::Text(text), Value::Text(pattern)) => {
+                        Value::Bool(scope.run.pattern(&pattern, *any_case)?.is_match(&text) != *negated)
+                    }
+                    _ => Value::Null,
+                }
+            }
+            Self::Subquery(subquery) => self::subquery(subquery, scope)?,
             Self::And(left, right) => logic(left, right, scope, false)?,
             Self::Or(left, right) => logic(left, right, scope, true)?,
             Self::Not(expr) => match expr.eval(scope)? {
@@ -76,9 +104,6 @@ impl Expr {
                     _ => Value::Null,
                 }
             }
-            Self::JsonGet { document, key, as_text } => {
-                json_get(document.eval(scope)?, key.eval(scope)?, *as_text)
-            }
             Self::Case { branches, otherwise } => {
                 for (condition, result) in branches {
                     if condition.eval(scope)?.is_true() {
@@ -105,8 +130,13 @@ impl Expr {
                     value
                 }
             }
-            Self::Call { function: Function::BackendPid, .. } => Value::Int(scope.process.into()),
-            Self::Call { function, args } => call(*function, args[0].eval(scope)?, scope.backends)?,
+            Self::Call { function, args } => {
+                let args = args.iter().map(|arg| arg.eval(scope)).collect::<Result<Vec<_>>>()?;
+                if function.strict && args.iter().any(Value::is_null) {
+                    return Ok(Value::Null);
+                }
+                (function.call)(&args, scope)?
+            }
         })
     }
 
@@ -158,8 +188,100 @@ fn is_in(expr: &Expr, list: &[Expr], negated: bool, scope: &Scope<'_>) -> Result
     Ok(if unknown { Value::Null } else { Value::Bool(negated) })
 }
 
+/// The value of `op` between two values; none when it is unknown.
+fn compared(op: Comparison, left: &Value, right: &Value) -> Option<bool> {
+    compare(left, right).map(|order| op.accepts(order))
+}
+
+/// `ANY` or `ALL` of what is known about each element.
+fn quantified(all: bool, results: impl Iterator<Item = Option<bool>>) -> Value {
+    let mut unknown = false;
+    for result in results {
+        match result {
+            Some(result) if result != all => return Value::Bool(!all),
+            Some(_) => {}
+            None => unknown = true,
+        }
+    }
+    if unknown { Value::Null } else { Value::Bool(all) }
+}
+
+fn subquery(subquery: &Subquery, scope: &Scope<'_>) -> Result<Value> {
+    let most = match subquery.usage {
+        Usage::Exists => 1,
+        Usage::Scalar => 2,
+        Usage::Array | Usage::Quantified { .. } => usize::MAX,
+    };
+    if subquery.args.is_empty() {
+        let found = scope.run.found(subquery.id, || rows_of(&subquery.query, &scope.inside(&[]), most))?;
+        if let Usage::Quantified { op: Comparison::Equal, all: false, left } = &subquery.usage {
+            return is_among(left, &found, scope);
+        }
+        return used(&subquery.usage, &found.rows, scope);
+    }
+    let args = subquery.args.iter().map(|arg| arg.eval(scope)).collect::<Result<Vec<_>>>()?;
+    used(&subquery.usage, &rows_of(&subquery.query, &scope.inside(&args), most)?, scope)
+}
+
+/// What an expression makes of the rows of a subquery.
+fn used(usage: &Usage, rows: &[Vec<Value>], scope: &Scope<'_>) -> Result<Value> {
+    Ok(match usage {
+        Usage::Array => Value::Array(rows.iter().filter_map(|row| row.first()).cloned().collect()),
+        Usage::Exists => Value::Bool(!rows.is_empty()),
+        Usage::Scalar => match rows {
+            [] => Value::Null,
+            [row] => row.first().cloned().unwrap_or(Value::Null),
+            _ => {
+                return Err(SqlError::new(
+                    state::CARDINALITY_VIOLATION,
+                    "more than one row returned by a subquery used as an expression",
+                ));
+            }
+        },
+        Usage::Quantified { op, all, left } => {
+            let left = left.iter().map(|expr| expr.eval(scope)).collect::<Result<Vec<_>>>()?;
+            quantified(*all, rows.iter().map(|row| compare_rows(*op, &left, row)))
+        }
+    })
+}
+
+/// Compares rows of which several columns are only ever compared for equality.
+fn compare_rows(op: Comparison, left: &[Value], right: &[Value]) -> Option<bool> {
+    if let ([left], [right]) = (left, right) {
+        return compared(op, left, right);
+    }
+    let mut equal = Some(true);
+    for (left, right) in left.iter().zip(right) {
+        match compared(Comparison::Equal, left, right) {
+            Some(false) => return Some(op == Comparison::NotEqual),
+            Some(true) => {}
+            None => equal = None,
+        }
+    }
+    equal.map(|equal| equal == (op == Comparison::Equal))
+}
+
+/// `IN` a subquery whose rows are known.
+fn is_among(left: &[Expr], found: &Found, scope: &Scope<'_>) -> Result<Value> {
+    let left = left.iter().map(|expr| expr.eval(scope)).collect::<Result<Vec<_>>>()?;
+    if !left.iter().any(Value::is_null) {
+        if found.set.contains(&left) {
+            return Ok(Value::Bool(true));
+        }
+        if !found.has_null {
+            return Ok(Value::Bool(false));
+        }
+    }
+    Ok(quantified(false, found.rows.iter().map(|row| compare_rows(Comparison::Equal, &left, row))))
+}
+
 fn zero(ty: Type) -> Value {
-    if ty == Type::Numeric { Value::Numeric(0.into()) } else { Value::Int(0) }
+    match ty {
+        Type::Numeric => Value::Numeric(0.into()),
+        Type::Float4 => Value::Float4(Float(-0.0)),
+        Type::Float8 => Value::Float8(Float(-0.0)),
+        _ => Value::Int(0),
+    }
 }
 
 fn arithmetic(op: Arithmetic, ty: Type, left: Value, right: Value) -> Result<Value> {
@@ -176,7 +298,11 @@ fn arithmetic(op: Arithmetic, ty: Type, left: Value, right: Value) -> Result<Val
                 Arithmetic::Remainder => Some(left.wrapping_rem(right)),
             };
             result
-                .filter(|result| ty != Type::Int4 || i32::try_from(*result).is_ok())
+                .filter(|result| match ty {
+                    Type::Int2 => i16::try_from(*result).is_ok(),
+                    Type::Int4 => i32::try_from(*result).is_ok(),
+                    _ => true,
+                })
                 .map(Value::Int)
                 .ok_or_else(|| cast::range(ty))
         }
@@ -188,8 +314,27 @@ fn arithmetic(op: Arithmetic, ty: Type, left: Value, right: Value) -> Result<Val
             Arithmetic::Remainder => numeric::remainder(left, right),
         }
         .map(Value::Numeric),
+        (Value::Float8(left), Value::Float8(right)) => {
+            float_arithmetic(op, left.0, right.0).map(Value::Float8)
+        }
+        (Value::Float4(left), Value::Float4(right)) => {
+            let wide = float_arithmetic(op, left.0, right.0)?;
+            float::checked(f64::from(wide.0 as f32), wide.0.is_finite()).map(Value::Float4)
+        }
         _ => Ok(Value::Null),
     }
+}
+
+fn float_arithmetic(op: Arithmetic, left: f64, right: f64) -> Result<Float> {
+    let result = match op {
+        Arithmetic::Add => left + right,
+        Arithmetic::Subtract => left - right,
+        Arithmetic::Multiply => left * right,
+        Arithmetic::Divide | Arithmetic::Remainder if right == 0.0 => return Err(numeric::division_by_zero()),
+        Arithmetic::Divide => left / right,
+        Arithmetic::Remainder => left % right,
+    };
+    float::checked(result, left.is_finite() && right.is_finite())
 }
 
 fn extreme(greatest: bool, args: &[Expr], scope: &Scope<'_>) -> Result<Value> {
@@ -205,44 +350,6 @@ fn extreme(greatest: bool, args: &[Expr], scope: &Scope<'_>) -> Result<Value> {
         }
     }
     Ok(best)
-}
-
-fn call(function: Function, arg: Value, backends: &Backends) -> Result<Value> {
-    Ok(match (function, arg) {
-        (Function::Abs(ty), Value::Int(value)) => {
-            let value = value.checked_abs().filter(|value| ty != Type::Int4 || i32::try_from(*value).is_ok());
-            Value::Int(value.ok_or_else(|| cast::range(ty))?)
-        }
-        (Function::Abs(_), Value::Numeric(value)) => Value::Numeric(value.abs()),
-        (Function::CancelBackend, Value::Int(process)) => {
-            Value::Bool(u32::try_from(process).is_ok_and(|process| backends.cancel(process, None)))
-        }
-        (Function::TerminateBackend, Value::Int(process)) => {
-            Value::Bool(u32::try_from(process).is_ok_and(|process| backends.terminate(process)))
-        }
-        (Function::Length, Value::Text(text)) => Value::Int(text.chars().count() as i64),
-        (Function::Lower, Value::Text(text)) => Value::Text(text.to_lowercase().into()),
-        (Function::Upper, Value::Text(text)) => Value::Text(text.to_uppercase().into()),
-        (_, _) => Value::Null,
-    })
-}
-
-fn json_get(document: Value, key: Value, as_text: bool) -> Value {
-    let Value::Json(document) = document else {
-        return Value::Null;
-    };
-    let found = match &key {
-        Value::Text(name) => document.member(name),
-        Value::Int(index) => document.element(*index),
-        _ => None,
-    };
-    match found {
-        None => Value::Null,
-        Some(found) if !as_text => Value::Json(Arc::new(found.clone())),
-        Some(Json::Null) => Value::Null,
-        Some(Json::Text(text)) => Value::Text(text.clone()),
-        Some(found) => Value::Text(text::show(&Value::Json(Arc::new(found.clone()))).into()),
-    }
 }
 
 /// `LIKE`: `%` is any run of characters, `_` any one, `\` takes the next literally (PostgreSQL 16 docs, §9.7).

@@ -1,7 +1,8 @@
 //! From text to result: parse, bind, run.
 //!
 //! [`mod@parse`] turns text into syntax trees, [`mod@bind`] resolves every name and type against the schema into a [`plan`], once per
-//! statement, and [`eval`], [`run`] and [`mod@change`] execute plans. Names are not looked up and text is not parsed while rows are touched.
+//! statement, and [`eval`], [`run`] and [`mod@change`] execute plans with the
+//! functions of [`function`] and the made-up tables of [`system`]. Names are not looked up and text is not parsed while rows are touched.
 
 mod aggregate;
 mod bind;
@@ -9,13 +10,14 @@ mod change;
 mod constraint;
 mod eval;
 mod extension;
+mod function;
 mod parse;
 mod plan;
 mod run;
+mod system;
 
 pub(crate) use bind::{bind, schema_from_sql};
 pub(crate) use change::{Change, Progress, Step, change, not_available};
-pub(crate) use eval::Scope;
 pub(crate) use parse::{Statement, parse};
 pub(crate) use plan::{Expr, Output, Plan, Prepared};
-pub(crate) use run::{Answer, query};
+pub(crate) use run::{Answer, Inputs, query};

@@ -4,6 +4,7 @@
 //! it at what is durable, and undoing a layer is undoing the transaction. No row has two uncommitted changes, so layers can
 //! be undone in any order.
 
+mod index;
 mod lock;
 mod log;
 mod record;
@@ -16,11 +17,12 @@ mod transaction;
 mod view;
 mod wal;
 
+pub(crate) use index::{Bound, Range};
 pub(crate) use lock::{RowLock, TableLock};
 pub(crate) use log::{Failure, Log};
 pub(crate) use record::{apply, redo};
 pub(crate) use recovery::open;
-pub(crate) use schema::{Check, Column, Schema, Unique};
+pub(crate) use schema::{Check, Column, Origin, Schema, Unique};
 pub(crate) use snapshot::{Frozen, read as read_checkpoint};
 pub(crate) use table::{Conflict, Table};
 pub(crate) use tables::{Catalog, Tables};

@@ -12,7 +12,7 @@ use super::{
     transaction::{Deed, Layer, TransactionId},
 };
 use crate::{
-    data::{Json, Row, Value},
+    data::{Float, Interval, Json, Row, Value},
     sql,
 };
 
@@ -30,6 +30,14 @@ const TEXT: u8 = 5;
 const TIMESTAMP: u8 = 6;
 const JSON: u8 = 7;
 const BYTES: u8 = 8;
+const FLOAT4: u8 = 9;
+const FLOAT8: u8 = 10;
+const LOCAL_TIMESTAMP: u8 = 11;
+const DATE: u8 = 12;
+const TIME: u8 = 13;
+const INTERVAL: u8 = 14;
+const UUID: u8 = 15;
+const ARRAY: u8 = 16;
 
 /// Encodes what the transaction of `layer` made of the tables; empty when it changed nothing.
 pub(crate) fn redo(tables: &Tables, layer: &Layer) -> Vec<u8> {
@@ -146,10 +154,7 @@ fn put_value(value: &Value, out: &mut Vec<u8>) {
     match value {
         Value::Null => out.push(NULL),
         Value::Bool(value) => out.push(if *value { TRUE } else { FALSE }),
-        Value::Int(value) => {
-            out.push(INT);
-            put_number(zigzag(i128::from(*value)), out);
-        }
+        Value::Int(value) => put_tagged(INT, *value, out),
         Value::Numeric(value) => {
             out.push(NUMERIC);
             out.push(value.scale() as u8);
@@ -159,10 +164,7 @@ fn put_value(value: &Value, out: &mut Vec<u8>) {
             out.push(TEXT);
             put_bytes(text.as_bytes(), out);
         }
-        Value::Timestamp(micros) => {
-            out.push(TIMESTAMP);
-            put_number(zigzag(i128::from(*micros)), out);
-        }
+        Value::Timestamp(micros) => put_tagged(TIMESTAMP, *micros, out),
         Value::Json(document) => {
             let mut text = String::new();
             document.write(&mut text);
@@ -173,7 +175,37 @@ fn put_value(value: &Value, out: &mut Vec<u8>) {
             out.push(BYTES);
             put_bytes(bytes, out);
         }
+        Value::Float4(value) => {
+            out.push(FLOAT4);
+            out.extend_from_slice(&value.0.to_bits().to_le_bytes());
+        }
+        Value::Float8(value) => {
+            out.push(FLOAT8);
+            out.extend_from_slice(&value.0.to_bits().to_le_bytes());
+        }
+        Value::LocalTimestamp(micros) => put_tagged(LOCAL_TIMESTAMP, *micros, out),
+        Value::Date(days) => put_tagged(DATE, i64::from(*days), out),
+        Value::Time(micros) => put_tagged(TIME, *micros, out),
+        Value::Interval(interval) => {
+            put_tagged(INTERVAL, interval.micros, out);
+            put_number(zigzag(i128::from(interval.days)), out);
+            put_number(zigzag(i128::from(interval.months)), out);
+        }
+        Value::Uuid(bytes) => {
+            out.push(UUID);
+            out.extend_from_slice(bytes);
+        }
+        Value::Array(elements) => {
+            out.push(ARRAY);
+            put_number(elements.len() as u128, out);
+            elements.iter().for_each(|element| put_value(element, out));
+        }
     }
+}
+
+fn put_tagged(tag: u8, number: i64, out: &mut Vec<u8>) {
+    out.push(tag);
+    put_number(zigzag(i128::from(number)), out);
 }
 
 struct Reader<'a>(&'a [u8]);
@@ -213,6 +245,12 @@ impl<'a> Reader<'a> {
         Some(bytes)
     }
 
+    fn fixed<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (bytes, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(*bytes)
+    }
+
     fn text(&mut self) -> Option<&'a str> {
         std::str::from_utf8(self.bytes()?).ok()
     }
@@ -238,6 +276,23 @@ impl<'a> Reader<'a> {
             TIMESTAMP => Value::Timestamp(i64::try_from(self.signed()?).ok()?),
             JSON => Value::Json(Arc::new(Json::parse(self.text()?).ok()?)),
             BYTES => Value::Bytes(self.bytes()?.into()),
+            FLOAT4 => Value::Float4(Float(f64::from_bits(u64::from_le_bytes(self.fixed()?)))),
+            FLOAT8 => Value::Float8(Float(f64::from_bits(u64::from_le_bytes(self.fixed()?)))),
+            LOCAL_TIMESTAMP => Value::LocalTimestamp(i64::try_from(self.signed()?).ok()?),
+            DATE => Value::Date(i32::try_from(self.signed()?).ok()?),
+            TIME => Value::Time(i64::try_from(self.signed()?).ok()?),
+            INTERVAL => Value::Interval(Interval {
+                micros: i64::try_from(self.signed()?).ok()?,
+                days: i32::try_from(self.signed()?).ok()?,
+                months: i32::try_from(self.signed()?).ok()?,
+            }),
+            UUID => Value::Uuid(self.fixed()?),
+            // Arrays do not nest; a malformed record must not exhaust the stack.
+            ARRAY => {
+                let count = self.size()?;
+                let element = |_| if self.0.first() == Some(&ARRAY) { None } else { self.value() };
+                Value::Array((0..count).map(element).collect::<Option<_>>()?)
+            }
             _ => return None,
         })
     }

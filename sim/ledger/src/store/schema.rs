@@ -34,6 +34,21 @@ pub(crate) struct Column {
 pub(crate) struct Unique {
     pub(crate) name: String,
     pub(crate) columns: Vec<usize>,
+    pub(crate) origin: Origin,
+}
+
+/// What made a unique index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// A `UNIQUE` constraint.
+    Constraint,
+    PrimaryKey,
+}
+
+impl Unique {
+    pub(crate) fn is_primary(&self) -> bool {
+        self.origin == Origin::PrimaryKey
+    }
 }
 
 #[derive(Clone, Debug)]

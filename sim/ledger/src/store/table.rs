@@ -1,8 +1,9 @@
 //! The rows of one table, its unique indexes, and who has changed or locked which row without having committed.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Bound::Unbounded};
 
 use super::{
+    index::Range,
     lock::{RowLock, RowLocks},
     schema::Schema,
     transaction::TransactionId,
@@ -113,6 +114,26 @@ impl Table {
     ) -> Option<(u64, &Row)> {
         let columns = &self.schema.uniques[index].columns;
         [self.indexes[index].get(key), self.gone[index].get(key)].into_iter().flatten().find_map(|id| {
+            let row = self.seen(*id, reader)?;
+            columns.iter().zip(key).all(|(column, value)| row[*column] == *value).then_some((*id, row))
+        })
+    }
+
+    /// Every row in a range of a unique index as `reader` sees it: by key, but rows whose key has changed come last.
+    pub(crate) fn seen_in_range<'a>(
+        &'a self,
+        index: usize,
+        range: &'a Range,
+        reader: Option<TransactionId>,
+    ) -> impl Iterator<Item = (u64, &'a Row)> {
+        let columns = &self.schema.uniques[index].columns;
+        let entries = |keys: &'a BTreeMap<Box<[Value]>, u64>| {
+            let start = range.start();
+            keys.range::<[Value], _>((start.as_ref().map(Vec::as_slice), Unbounded))
+                .take_while(|(key, _)| !range.is_past(key))
+                .filter(|(key, _)| range.contains(key))
+        };
+        entries(&self.indexes[index]).chain(entries(&self.gone[index])).filter_map(move |(key, id)| {
             let row = self.seen(*id, reader)?;
             columns.iter().zip(key).all(|(column, value)| row[*column] == *value).then_some((*id, row))
         })

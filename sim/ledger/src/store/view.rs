@@ -1,6 +1,6 @@
 //! The tables as one reader sees them: what is durable, and its own changes.
 
-use super::{tables::Tables, transaction::TransactionId};
+use super::{index::Range, schema::Schema, table::Table, tables::Tables, transaction::TransactionId};
 use crate::data::{Row, Value};
 
 /// What a reader sees. It looks past the changes of all others.
@@ -46,6 +46,28 @@ impl<'a> View<'a> {
                 return Ok(());
             }
         }
+    }
+
+    /// Calls `each` with the rows in a range of a unique index until it returns false.
+    pub(crate) fn range<E>(
+        &self,
+        number: usize,
+        index: usize,
+        range: &Range,
+        mut each: impl FnMut(u64, &Row) -> Result<bool, E>,
+    ) -> Result<(), E> {
+        for (id, row) in self.tables.table(number).seen_in_range(index, range, self.reader) {
+            if !each(id, row)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The definitions of the tables, in the order of their creation.
+    pub(crate) fn schemas(&self) -> impl Iterator<Item = &'a Schema> + use<'a> {
+        let published = |(_, table): &(usize, &Table)| table.published;
+        self.tables.iter().filter(published).map(|(_, table)| &table.schema)
     }
 
     /// The row with this key.

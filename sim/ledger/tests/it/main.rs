@@ -8,6 +8,7 @@ mod fixture;
 mod locks;
 mod patience;
 mod protocol;
+mod queries;
 mod recovery;
 mod savepoints;
 mod shutdown;

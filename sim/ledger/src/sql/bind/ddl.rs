@@ -11,13 +11,15 @@ use sqlparser::ast::{
 };
 
 use super::{
-    expr::{Binder, Names},
-    fold, object_name, refuse, types,
+    expr::Binder,
+    fold,
+    names::{Level, Names, Relation},
+    object_name, refuse, types,
 };
 use crate::{
     error::{Result, SqlError, state},
     sql::{parse, plan::Plan},
-    store::{Check, Column, Schema, Unique},
+    store::{Check, Column, Origin, Schema, Unique},
 };
 
 /// Binds the statement; what it contains is checked now, made when it runs.
@@ -105,7 +107,12 @@ impl Builder {
             ColumnOption::Null => {}
             ColumnOption::NotNull => self.schema.columns[index].not_null = true,
             ColumnOption::Default(expr) => {
-                let default = Binder::new(&[])?.assigned(expr, &Names::default(), &self.schema, index)?;
+                let default = Binder::new(&[], None)?.assigned(
+                    expr,
+                    &Names::none(&Level::default()),
+                    &self.schema,
+                    index,
+                )?;
                 self.schema.columns[index].default = Some(default);
             }
             ColumnOption::PrimaryKey(constraint) => {
@@ -171,7 +178,8 @@ impl Builder {
                 self.schema.columns[*position].not_null = true;
             }
         }
-        let unique = Unique { name, columns: positions };
+        let origin = if primary { Origin::PrimaryKey } else { Origin::Constraint };
+        let unique = Unique { name, columns: positions, origin };
         if primary {
             self.schema.uniques.insert(0, unique);
         } else {
@@ -182,8 +190,9 @@ impl Builder {
 
     fn check(&mut self, name: Option<&Ident>, constraint: &CheckConstraint) -> Result<()> {
         let table = self.schema.name.clone();
-        let names = Names { schema: Some(&self.schema), qualifier: &table, excluded: false };
-        let condition = Binder::new(&[])?.condition(&constraint.expr, &names, "CHECK")?;
+        let level = Level::default();
+        let names = Names::new(&level, vec![Relation::of_table(&table, &self.schema, 0)]);
+        let condition = Binder::new(&[], None)?.condition(&constraint.expr, &names, "CHECK")?;
         let mut used = Vec::new();
         condition.visit(&mut |expr| {
             if let crate::sql::plan::Expr::Column(index) = expr

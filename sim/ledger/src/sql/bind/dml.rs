@@ -2,60 +2,288 @@
 
 use sqlparser::ast::{
     Assignment, AssignmentTarget, ConflictTarget, Delete as DeleteAst, FromTable, Insert as InsertAst,
-    OnConflict as OnConflictAst, OnConflictAction, OnInsert, SelectItem, SetExpr, TableObject,
-    Update as UpdateAst,
+    OnConflict as OnConflictAst, OnConflictAction, OnInsert, Query as QueryAst, SelectItem, SetExpr,
+    TableFactor, TableObject, TableWithJoins, Update as UpdateAst, UpdateTableFromKind,
 };
 
-use super::{Bound, expr::Binder, expr::Names, fold, object_name, projection, refuse, single_table, source};
+use super::{
+    Bound,
+    expr::{Binder, typed},
+    fold,
+    from::{Item, cross},
+    names::{Level, Names, Relation},
+    object_name, place, refuse,
+};
 use crate::{
     data::Value,
     error::{Result, SqlError, state},
-    sql::plan::{ConflictAction, Delete, Expr, Insert, OnConflict, Output, Plan, Update},
-    store::{Catalog, Schema},
+    sql::plan::{
+        Access, ConflictAction, Delete, Expr, Insert, OnConflict, Output, Plan, Rows, Scan, Source, Target,
+        Update,
+    },
+    store::Schema,
 };
 
-pub(super) fn insert(insert: &InsertAst, binder: &mut Binder, catalog: &Catalog<'_>) -> Result<Bound> {
-    refuse(&[
-        (
-            insert.or.is_some() || insert.ignore || insert.replace_into || insert.overwrite,
-            "this form of INSERT",
-        ),
-        (
-            !insert.assignments.is_empty() || insert.partitioned.is_some() || insert.output.is_some(),
-            "this form of INSERT",
-        ),
-    ])?;
-    let TableObject::TableName(name) = &insert.table else {
-        return Err(SqlError::unsupported("INSERT into anything but a table"));
-    };
-    let table_name = object_name(name)?;
-    let table = catalog.find(&table_name)?;
-    let schema = catalog.schema(table);
-    let qualifier = insert.table_alias.as_ref().map_or(table_name, |alias| fold(&alias.alias));
-    let targets = if insert.columns.is_empty() {
-        (0..schema.columns.len()).collect()
-    } else {
-        target_columns(insert, schema)?
-    };
-    let rows = match insert.source.as_ref().map(|query| (query, query.body.as_ref())) {
-        None => vec![values(&[], &[], binder, schema)?],
-        Some((query, SetExpr::Values(list))) => {
-            refuse(&[(
-                query.order_by.is_some() || query.limit_clause.is_some() || query.with.is_some(),
-                "this form of VALUES",
-            )])?;
-            list.rows.iter().map(|row| values(row, &targets, binder, schema)).collect::<Result<_>>()?
+impl Binder<'_> {
+    pub(super) fn insert(&mut self, insert: &InsertAst) -> Result<Bound> {
+        refuse(&[
+            (
+                insert.or.is_some() || insert.ignore || insert.replace_into || insert.overwrite,
+                "this form of INSERT",
+            ),
+            (
+                !insert.assignments.is_empty() || insert.partitioned.is_some() || insert.output.is_some(),
+                "this form of INSERT",
+            ),
+        ])?;
+        let TableObject::TableName(name) = &insert.table else {
+            return Err(SqlError::unsupported("INSERT into anything but a table"));
+        };
+        let table_name = object_name(name)?;
+        let table = self.find_table(&table_name)?;
+        let schema = self.schema(table)?;
+        let qualifier = insert.table_alias.as_ref().map_or(table_name, |alias| fold(&alias.alias));
+        let targets = if insert.columns.is_empty() {
+            (0..schema.columns.len()).collect()
+        } else {
+            target_columns(insert, schema)?
+        };
+        let rows = match &insert.source {
+            None => Rows::Values(vec![self.row(&[], &[], schema)?]),
+            Some(query) => self.inserted(query, &targets, !insert.columns.is_empty(), schema)?,
+        };
+        let on_conflict = match &insert.on {
+            None => None,
+            Some(OnInsert::OnConflict(conflict)) => Some(self.on_conflict(conflict, schema, &qualifier)?),
+            Some(_) => return Err(SqlError::unsupported("ON DUPLICATE KEY")),
+        };
+        let level = Level::default();
+        let names = Names::new(&level, vec![Relation::of_table(&qualifier, schema, 0)]);
+        let (returning, columns) = self.returning(insert.returning.as_deref(), &names)?;
+        Ok((Plan::Insert(Insert { table, rows, on_conflict, returning }), columns))
+    }
+
+    /// What is inserted: rows written down, or those of a query.
+    fn inserted(
+        &mut self,
+        query: &QueryAst,
+        targets: &[usize],
+        named: bool,
+        schema: &Schema,
+    ) -> Result<Rows> {
+        if let SetExpr::Values(list) = query.body.as_ref()
+            && query.order_by.is_none()
+            && query.limit_clause.is_none()
+            && query.with.is_none()
+        {
+            let rows = list.rows.iter().map(|row| self.row(&row.content, targets, schema));
+            return rows.collect::<Result<_>>().map(Rows::Values);
         }
-        Some(_) => return Err(SqlError::unsupported("INSERT ... SELECT")),
-    };
-    let on_conflict = match &insert.on {
-        None => None,
-        Some(OnInsert::OnConflict(conflict)) => Some(on_conflict(conflict, binder, schema, &qualifier)?),
-        Some(_) => return Err(SqlError::unsupported("ON DUPLICATE KEY")),
-    };
-    let names = Names { schema: Some(schema), qualifier: &qualifier, excluded: false };
-    let (returning, columns) = returning(insert.returning.as_deref(), binder, &names)?;
-    Ok((Plan::Insert(Insert { table, rows, on_conflict, returning }), columns))
+        let (query, columns) = self.query(query, &Level::default())?;
+        check_width(columns.len(), targets.len(), named)?;
+        let mut exprs = defaults(schema);
+        for (index, (column, target)) in columns.iter().zip(targets).enumerate() {
+            let mut bound = typed(Expr::Column(index), column.ty);
+            bound.modifier = column.modifier;
+            exprs[*target] = self.stored(bound, schema, *target)?;
+        }
+        Ok(Rows::Query { query, exprs })
+    }
+
+    /// One row with an expression for every column of the table.
+    fn row(&mut self, row: &[sqlparser::ast::Expr], targets: &[usize], schema: &Schema) -> Result<Vec<Expr>> {
+        // Without a column list, columns at the end may be left to their defaults.
+        check_width(row.len(), targets.len(), targets.len() != schema.columns.len())?;
+        let level = Level::default();
+        let names = Names::none(&level);
+        let mut exprs = defaults(schema);
+        for (expr, target) in row.iter().zip(targets) {
+            exprs[*target] = self.assigned(expr, &names, schema, *target)?;
+        }
+        Ok(exprs)
+    }
+
+    fn on_conflict(
+        &mut self,
+        conflict: &OnConflictAst,
+        schema: &Schema,
+        qualifier: &str,
+    ) -> Result<OnConflict> {
+        let index = conflict.conflict_target.as_ref().map(|target| arbiter(target, schema)).transpose()?;
+        let action = match &conflict.action {
+            OnConflictAction::DoNothing => ConflictAction::Nothing,
+            OnConflictAction::DoUpdate(_) if index.is_none() => {
+                return Err(SqlError::syntax(
+                    "ON CONFLICT DO UPDATE requires inference specification or constraint name",
+                )
+                .hint("For example, ON CONFLICT (column_name)."));
+            }
+            OnConflictAction::DoUpdate(update) => {
+                let level = Level::default();
+                let relations = vec![Relation::of_table(qualifier, schema, 0), Relation::excluded(schema)];
+                let names = Names::new(&level, relations);
+                let assignments = self.assignments(&update.assignments, &names, schema)?;
+                let filter = update
+                    .selection
+                    .as_ref()
+                    .map(|condition| self.condition(condition, &names, "WHERE"))
+                    .transpose()?;
+                ConflictAction::Update { assignments, filter }
+            }
+        };
+        Ok(OnConflict { index, action })
+    }
+
+    fn assignments(
+        &mut self,
+        list: &[Assignment],
+        names: &Names<'_>,
+        schema: &Schema,
+    ) -> Result<Vec<(usize, Expr)>> {
+        let mut assignments: Vec<(usize, Expr)> = Vec::with_capacity(list.len());
+        for Assignment { target, value } in list {
+            let pairs = match (target, value) {
+                (AssignmentTarget::ColumnName(name), value) => vec![(name, value)],
+                (AssignmentTarget::Tuple(names), sqlparser::ast::Expr::Tuple(values))
+                    if names.len() == values.len() =>
+                {
+                    names.iter().zip(values).collect()
+                }
+                _ => return Err(SqlError::unsupported("this assignment to several columns")),
+            };
+            for (name, value) in pairs {
+                let name = object_name(name)?;
+                let column = schema.column(&name).ok_or_else(|| unknown_column(&name, schema))?;
+                if assignments.iter().any(|(assigned, _)| *assigned == column) {
+                    return Err(SqlError::syntax(format!("multiple assignments to same column \"{name}\"")));
+                }
+                assignments.push((column, self.assigned(value, names, schema, column)?));
+            }
+        }
+        Ok(assignments)
+    }
+
+    fn returning(
+        &mut self,
+        items: Option<&[SelectItem]>,
+        names: &Names<'_>,
+    ) -> Result<(Option<Vec<Expr>>, Vec<Output>)> {
+        let Some(items) = items else {
+            return Ok((None, Vec::new()));
+        };
+        let outer = self.clause.replace("RETURNING");
+        let (exprs, outputs) = self.projection(items, names)?;
+        self.clause = outer;
+        Ok((Some(exprs), outputs))
+    }
+
+    pub(super) fn update(&mut self, update: &UpdateAst) -> Result<Bound> {
+        refuse(&[
+            (update.or.is_some() || update.output.is_some(), "this form of UPDATE"),
+            (!update.order_by.is_empty() || update.limit.is_some(), "ORDER BY and LIMIT in UPDATE"),
+        ])?;
+        let from = match &update.from {
+            None => &[][..],
+            Some(UpdateTableFromKind::BeforeSet(from) | UpdateTableFromKind::AfterSet(from)) => from,
+        };
+        let level = Level::default();
+        let (table, names, source) = self.target(&update.table, from, &level)?;
+        let assignments = self.assignments(&update.assignments, &names, self.schema(table)?)?;
+        let target = self.placed(source, update.selection.as_ref(), &names)?;
+        let (returning, columns) = self.returning(update.returning.as_deref(), &names)?;
+        Ok((Plan::Update(Update { table, target, assignments, returning }), columns))
+    }
+
+    pub(super) fn delete(&mut self, delete: &DeleteAst) -> Result<Bound> {
+        refuse(&[
+            (!delete.tables.is_empty() || delete.output.is_some(), "this form of DELETE"),
+            (!delete.order_by.is_empty() || delete.limit.is_some(), "ORDER BY and LIMIT in DELETE"),
+        ])?;
+        let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
+        let [from] = from.as_slice() else {
+            return Err(SqlError::unsupported("DELETE from several tables"));
+        };
+        let level = Level::default();
+        let (table, names, source) =
+            self.target(from, delete.using.as_deref().unwrap_or_default(), &level)?;
+        let target = self.placed(source, delete.selection.as_ref(), &names)?;
+        let (returning, columns) = self.returning(delete.returning.as_deref(), &names)?;
+        Ok((Plan::Delete(Delete { table, target, returning }), columns))
+    }
+
+    /// The table that a statement changes, with what else it reads beside it.
+    fn target<'l>(
+        &mut self,
+        target: &TableWithJoins,
+        others: &[TableWithJoins],
+        level: &'l Level<'l>,
+    ) -> Result<(usize, Names<'l>, Source)> {
+        let TableFactor::Table {
+            name,
+            alias,
+            args: None,
+            version: None,
+            sample: None,
+            with_ordinality: false,
+            ..
+        } = &target.relation
+        else {
+            return Err(SqlError::unsupported("a change of anything but a table"));
+        };
+        refuse(&[
+            (!target.joins.is_empty(), "JOIN"),
+            (alias.as_ref().is_some_and(|alias| !alias.columns.is_empty()), "a column alias list"),
+        ])?;
+        let table_name = object_name(name)?;
+        let table = self.find_table(&table_name)?;
+        let schema = self.schema(table)?;
+        let qualifier = alias.as_ref().map_or(table_name, |alias| fold(&alias.name));
+        let with_id = !others.is_empty();
+        let width = schema.columns.len();
+        let scan = Scan { table, width, access: Access::All, filter: None, with_id };
+        let relations = vec![Relation::of_table(&qualifier, schema, 0)];
+        let mut item = Item { source: Source::Table(scan), relations };
+        for other in others {
+            let other = self.joined(other, level, &item)?;
+            item = cross(item, other)?;
+        }
+        Ok((table, Names::new(level, item.relations), item.source))
+    }
+
+    /// Plans the way to the rows that a statement changes.
+    fn placed(
+        &mut self,
+        source: Source,
+        condition: Option<&sqlparser::ast::Expr>,
+        names: &Names<'_>,
+    ) -> Result<Target> {
+        let filter = condition.map(|condition| self.condition(condition, names, "WHERE")).transpose()?;
+        Ok(match source {
+            Source::Table(scan) => {
+                let schema = self.schema(scan.table)?;
+                Target::Plain(place::scan(scan, filter, schema))
+            }
+            source => {
+                let condition = filter.clone();
+                let (source, filter) = place::conditions(source, filter, self)?;
+                Target::Joined { source, filter, condition }
+            }
+        })
+    }
+}
+
+fn check_width(given: usize, wanted: usize, exactly: bool) -> Result<()> {
+    if given > wanted {
+        return Err(SqlError::syntax("INSERT has more expressions than target columns"));
+    }
+    if given < wanted && exactly {
+        return Err(SqlError::syntax("INSERT has more target columns than expressions"));
+    }
+    Ok(())
+}
+
+fn defaults(schema: &Schema) -> Vec<Expr> {
+    schema.columns.iter().map(|column| column.default.clone().unwrap_or(Expr::Const(Value::Null))).collect()
 }
 
 fn target_columns(insert: &InsertAst, schema: &Schema) -> Result<Vec<usize>> {
@@ -79,60 +307,6 @@ fn unknown_column(name: &str, schema: &Schema) -> Box<SqlError> {
         state::UNDEFINED_COLUMN,
         format!("column \"{name}\" of relation \"{}\" does not exist", schema.name),
     )
-}
-
-/// One row with an expression for every column of the table.
-fn values(
-    row: &[sqlparser::ast::Expr],
-    targets: &[usize],
-    binder: &mut Binder,
-    schema: &Schema,
-) -> Result<Vec<Expr>> {
-    if row.len() > targets.len() {
-        return Err(SqlError::syntax("INSERT has more expressions than target columns"));
-    }
-    // Without a column list, columns at the end may be left to their defaults.
-    if row.len() < targets.len() && targets.len() != schema.columns.len() {
-        return Err(SqlError::syntax("INSERT has more target columns than expressions"));
-    }
-    let mut exprs: Vec<Expr> = schema
-        .columns
-        .iter()
-        .map(|column| column.default.clone().unwrap_or(Expr::Const(Value::Null)))
-        .collect();
-    for (expr, target) in row.iter().zip(targets) {
-        exprs[*target] = binder.assigned(expr, &Names::default(), schema, *target)?;
-    }
-    Ok(exprs)
-}
-
-fn on_conflict(
-    conflict: &OnConflictAst,
-    binder: &mut Binder,
-    schema: &Schema,
-    qualifier: &str,
-) -> Result<OnConflict> {
-    let index = conflict.conflict_target.as_ref().map(|target| arbiter(target, schema)).transpose()?;
-    let action = match &conflict.action {
-        OnConflictAction::DoNothing => ConflictAction::Nothing,
-        OnConflictAction::DoUpdate(_) if index.is_none() => {
-            return Err(SqlError::syntax(
-                "ON CONFLICT DO UPDATE requires inference specification or constraint name",
-            )
-            .hint("For example, ON CONFLICT (column_name)."));
-        }
-        OnConflictAction::DoUpdate(update) => {
-            let names = Names { schema: Some(schema), qualifier, excluded: true };
-            let assignments = assignments(&update.assignments, binder, &names, schema)?;
-            let filter = update
-                .selection
-                .as_ref()
-                .map(|condition| binder.condition(condition, &names, "WHERE"))
-                .transpose()?;
-            ConflictAction::Update { assignments, filter }
-        }
-    };
-    Ok(OnConflict { index, action })
 }
 
 /// The unique index that a conflict target names, whatever the order of its columns.
@@ -172,72 +346,4 @@ fn arbiter(target: &ConflictTarget, schema: &Schema) -> Result<usize> {
             })
         }
     }
-}
-
-fn assignments(
-    list: &[Assignment],
-    binder: &mut Binder,
-    names: &Names<'_>,
-    schema: &Schema,
-) -> Result<Vec<(usize, Expr)>> {
-    let mut assignments: Vec<(usize, Expr)> = Vec::with_capacity(list.len());
-    for Assignment { target, value } in list {
-        let AssignmentTarget::ColumnName(name) = target else {
-            return Err(SqlError::unsupported("an assignment to several columns"));
-        };
-        let name = object_name(name)?;
-        let column = schema.column(&name).ok_or_else(|| unknown_column(&name, schema))?;
-        if assignments.iter().any(|(assigned, _)| *assigned == column) {
-            return Err(SqlError::syntax(format!("multiple assignments to same column \"{name}\"")));
-        }
-        assignments.push((column, binder.assigned(value, names, schema, column)?));
-    }
-    Ok(assignments)
-}
-
-fn returning(
-    items: Option<&[SelectItem]>,
-    binder: &mut Binder,
-    names: &Names<'_>,
-) -> Result<(Option<Vec<Expr>>, Vec<Output>)> {
-    let Some(items) = items else {
-        return Ok((None, Vec::new()));
-    };
-    let outer = binder.clause.replace("RETURNING");
-    let (exprs, outputs) = projection(items, binder, names)?;
-    binder.clause = outer;
-    Ok((Some(exprs), outputs))
-}
-
-pub(super) fn update(update: &UpdateAst, binder: &mut Binder, catalog: &Catalog<'_>) -> Result<Bound> {
-    refuse(&[
-        (update.from.is_some(), "UPDATE ... FROM"),
-        (update.or.is_some() || update.output.is_some(), "this form of UPDATE"),
-        (!update.order_by.is_empty() || update.limit.is_some(), "ORDER BY and LIMIT in UPDATE"),
-    ])?;
-    let (table, qualifier) = single_table(&update.table, catalog)?;
-    let schema = catalog.schema(table);
-    let names = Names { schema: Some(schema), qualifier: &qualifier, excluded: false };
-    let assignments = assignments(&update.assignments, binder, &names, schema)?;
-    let source = source(update.selection.as_ref(), binder, &names, Some(schema))?;
-    let (returning, columns) = returning(update.returning.as_deref(), binder, &names)?;
-    Ok((Plan::Update(Update { table, source, assignments, returning }), columns))
-}
-
-pub(super) fn delete(delete: &DeleteAst, binder: &mut Binder, catalog: &Catalog<'_>) -> Result<Bound> {
-    refuse(&[
-        (delete.using.is_some(), "DELETE ... USING"),
-        (!delete.tables.is_empty() || delete.output.is_some(), "this form of DELETE"),
-        (!delete.order_by.is_empty() || delete.limit.is_some(), "ORDER BY and LIMIT in DELETE"),
-    ])?;
-    let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
-    let [from] = from.as_slice() else {
-        return Err(SqlError::unsupported("DELETE from several tables"));
-    };
-    let (table, qualifier) = single_table(from, catalog)?;
-    let schema = catalog.schema(table);
-    let names = Names { schema: Some(schema), qualifier: &qualifier, excluded: false };
-    let source = source(delete.selection.as_ref(), binder, &names, Some(schema))?;
-    let (returning, columns) = returning(delete.returning.as_deref(), binder, &names)?;
-    Ok((Plan::Delete(Delete { table, source, returning }), columns))
 }

@@ -1,23 +1,14 @@
 //! Binds expressions: what a name means, which type everything has, which conversions apply.
 
-use sqlparser::ast::{Expr as Ast, Value as Literal};
+use sqlparser::ast::{CeilFloorKind, DateTimeField, Expr as Ast, Interval, Value as Literal};
 
-use super::{fold, types::data_type};
+use super::{fold, from::Cte, names::Names, types::data_type};
 use crate::{
     data::{Modifier, Type, Value, cast, cast::Context, numeric},
     error::{Result, SqlError, state},
     sql::plan::{Aggregate, Comparison, Expr},
-    store::Schema,
+    store::{Catalog, Schema},
 };
-
-/// What names may stand for at one place of a statement.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Names<'a> {
-    pub(super) schema: Option<&'a Schema>,
-    pub(super) qualifier: &'a str,
-    /// `excluded.column` is allowed.
-    pub(super) excluded: bool,
-}
 
 /// An expression and its type.
 #[derive(Clone)]
@@ -32,15 +23,21 @@ pub(super) fn typed(expr: Expr, ty: Type) -> Typed {
 }
 
 /// The state of binding one statement.
-pub(super) struct Binder {
+pub(super) struct Binder<'a> {
+    /// None where a statement may not refer to tables, as in the definition of one.
+    catalog: Option<&'a Catalog<'a>>,
+    /// The tables that the statement uses.
+    tables: Vec<usize>,
     /// [`Type::Unknown`] until something decides.
     params: Vec<Type>,
+    /// The queries of `WITH` that can be seen, the innermost last.
+    pub(super) ctes: Vec<Cte>,
+    /// Those of the query at hand.
     pub(super) aggregates: Vec<Aggregate>,
     /// Where aggregates are: allowed, or the clause that forbids them.
     pub(super) clause: Option<&'static str>,
     pub(super) inside_aggregate: bool,
-    /// The first column used outside an aggregate.
-    plain_column: Option<String>,
+    subqueries: usize,
     depth: usize,
 }
 
@@ -49,8 +46,8 @@ const MAX_DEPTH: usize = 250;
 /// Parameters of one statement: the protocol counts them in 16 bits.
 const MAX_PARAMS: usize = 65_535;
 
-impl Binder {
-    pub(super) fn new(declared: &[u32]) -> Result<Self> {
+impl<'a> Binder<'a> {
+    pub(super) fn new(declared: &[u32], catalog: Option<&'a Catalog<'a>>) -> Result<Self> {
         let params = declared
             .iter()
             .map(|oid| match oid {
@@ -61,42 +58,73 @@ impl Binder {
             })
             .collect::<Result<_>>()?;
         Ok(Self {
+            catalog,
+            tables: Vec::new(),
             params,
+            ctes: Vec::new(),
             aggregates: Vec::new(),
             clause: None,
             inside_aggregate: false,
-            plain_column: None,
+            subqueries: 0,
             depth: 0,
         })
     }
 
-    pub(super) fn into_params(self) -> Vec<Type> {
-        self.params.into_iter().map(|ty| if ty == Type::Unknown { Type::Text } else { ty }).collect()
+    /// The types of the parameters and the tables used.
+    pub(super) fn finish(self) -> (Vec<Type>, Box<[usize]>) {
+        let settled = |ty| if ty == Type::Unknown { Type::Text } else { ty };
+        (self.params.into_iter().map(settled).collect(), self.tables.into())
     }
 
-    /// The aggregates met so far, once no plain column stands beside them.
-    pub(super) fn take_aggregates(&mut self, qualifier: &str) -> Result<Vec<Aggregate>> {
-        match &self.plain_column {
-            Some(column) if !self.aggregates.is_empty() => Err(SqlError::new(
-                state::GROUPING_ERROR,
-                format!(
-                    "column \"{qualifier}.{column}\" must appear in the GROUP BY clause or be used in an aggregate function"
-                ),
-            )),
-            _ => Ok(std::mem::take(&mut self.aggregates)),
+    /// The number of a table, which the statement uses from now on.
+    pub(super) fn find_table(&mut self, name: &str) -> Result<usize> {
+        let table = self.catalog()?.find(name)?;
+        if !self.tables.contains(&table) {
+            self.tables.push(table);
         }
+        Ok(table)
     }
 
-    /// Remembers that a column was used as such.
-    pub(super) fn note_column(&mut self, names: &Names<'_>, index: usize) {
-        if !self.inside_aggregate && self.plain_column.is_none() && self.clause.is_none() {
-            self.plain_column = names.schema.map(|schema| schema.columns[index].name.clone());
+    pub(super) fn schema(&self, table: usize) -> Result<&'a Schema> {
+        Ok(self.catalog()?.schema(table))
+    }
+
+    pub(super) fn catalog(&self) -> Result<&'a Catalog<'a>> {
+        self.catalog.ok_or_else(|| SqlError::unsupported("a subquery in the definition of a table"))
+    }
+
+    /// Binds a query inside the one at hand.
+    pub(super) fn nested<T>(&mut self, bind: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return Err(SqlError::new(state::STATEMENT_TOO_COMPLEX, "stack depth limit exceeded"));
         }
+        let aggregates = std::mem::take(&mut self.aggregates);
+        let clause = self.clause.take();
+        let inside_aggregate = std::mem::take(&mut self.inside_aggregate);
+        let bound = bind(self);
+        (self.aggregates, self.clause, self.inside_aggregate) = (aggregates, clause, inside_aggregate);
+        self.depth -= 1;
+        bound
+    }
+
+    /// A number for a new subquery.
+    pub(super) fn next_subquery(&mut self) -> usize {
+        self.subqueries += 1;
+        self.subqueries
     }
 
     /// Binds a condition of `clause`, where aggregates are not allowed.
     pub(super) fn condition(&mut self, ast: &Ast, names: &Names<'_>, clause: &'static str) -> Result<Expr> {
-        let bound = self.scalar(ast, names, clause)?;
+        let outer = self.clause.replace(clause);
+        let bound = self.truth(ast, names, clause);
+        self.clause = outer;
+        bound
+    }
+
+    /// Binds an expression that must be a truth value.
+    pub(super) fn truth(&mut self, ast: &Ast, names: &Names<'_>, clause: &str) -> Result<Expr> {
+        let bound = self.expr(ast, names)?;
         if !matches!(bound.ty, Type::Bool | Type::Unknown) {
             return Err(SqlError::new(
                 state::DATATYPE_MISMATCH,
@@ -128,6 +156,12 @@ impl Binder {
             return Ok(target.default.clone().unwrap_or(Expr::Const(Value::Null)));
         }
         let bound = self.scalar(ast, names, "VALUES")?;
+        self.stored(bound, schema, column)
+    }
+
+    /// Converts a value for column `column` of `schema`.
+    pub(super) fn stored(&mut self, bound: Typed, schema: &Schema, column: usize) -> Result<Expr> {
+        let target = &schema.columns[column];
         let (ty, modifier) = (target.ty, target.modifier);
         if cast::allowed(bound.ty, ty).is_none_or(|context| context > Context::Assignment) {
             return Err(SqlError::new(
@@ -199,9 +233,12 @@ impl Binder {
     fn expr_at_depth(&mut self, ast: &Ast, names: &Names<'_>) -> Result<Typed> {
         Ok(match ast {
             Ast::Nested(inner) => self.expr(inner, names)?,
-            Ast::Identifier(ident) => self.column(None, &fold(ident), names)?,
+            Ast::Identifier(ident) => names.column(None, &fold(ident))?,
             Ast::CompoundIdentifier(parts) => match parts.as_slice() {
-                [qualifier, column] => self.column(Some(&fold(qualifier)), &fold(column), names)?,
+                [qualifier, column] => names.column(Some(&fold(qualifier)), &fold(column))?,
+                [schema, qualifier, column] if matches!(fold(schema).as_str(), "public" | "pg_catalog") => {
+                    names.column(Some(&fold(qualifier)), &fold(column))?
+                }
                 _ => return Err(SqlError::unsupported(format!("the qualified name {ast}"))),
             },
             Ast::Value(value) => self.literal(&value.value)?,
@@ -250,48 +287,37 @@ impl Binder {
                 let literal = self.literal(&string.value.value)?;
                 self.cast(literal, ty, modifier, Context::Explicit)?
             }
-            Ast::Subquery(_) | Ast::InSubquery { .. } | Ast::Exists { .. } => {
-                return Err(SqlError::unsupported("a subquery"));
+            Ast::Subquery(query) => self.scalar_subquery(query, names)?,
+            Ast::Exists { subquery, negated } => self.exists(subquery, *negated, names)?,
+            Ast::InSubquery { expr, subquery, negated } => {
+                self.in_subquery(expr, subquery, *negated, names)?
             }
-            Ast::AnyOp { .. } | Ast::AllOp { .. } => return Err(SqlError::unsupported("ANY and ALL")),
+            Ast::AnyOp { left, compare_op, right, .. } => {
+                self.quantified(left, compare_op, right, false, names)?
+            }
+            Ast::AllOp { left, compare_op, right } => {
+                self.quantified(left, compare_op, right, true, names)?
+            }
+            Ast::Interval(interval) => self.interval(interval, names)?,
+            Ast::Array(array) => self.array(array, names)?,
+            Ast::Collate { expr, collation } => self.collate(expr, collation, names)?,
+            Ast::Extract { field, expr, .. } => self.extract(field, expr, names)?,
+            Ast::Ceil { expr, field: CeilFloorKind::DateTimeField(DateTimeField::NoDateTime) } => {
+                self.call("ceil", &[expr], names)?
+            }
+            Ast::Floor { expr, field: CeilFloorKind::DateTimeField(DateTimeField::NoDateTime) } => {
+                self.call("floor", &[expr], names)?
+            }
+            Ast::Position { expr, r#in } => self.call("strpos", &[r#in, expr], names)?,
+            Ast::Substring { expr, substring_from, substring_for, .. } => {
+                self.substring(expr, substring_from.as_deref(), substring_for.as_deref(), names)?
+            }
+            Ast::Trim { trim_where, trim_what, expr, trim_characters: None } => {
+                self.trim(*trim_where, trim_what.as_deref(), expr, names)?
+            }
             other => {
                 return Err(SqlError::unsupported(format!("the expression {}", excerpt(&other.to_string()))));
             }
-        })
-    }
-
-    fn column(&mut self, qualifier: Option<&str>, name: &str, names: &Names<'_>) -> Result<Typed> {
-        let excluded = names.excluded && qualifier == Some("excluded");
-        let Some(schema) = names.schema else {
-            return Err(match qualifier {
-                Some(qualifier) => missing_from(qualifier),
-                None => SqlError::no_column(name),
-            });
-        };
-        if let Some(qualifier) = qualifier
-            && !excluded
-            && qualifier != names.qualifier
-        {
-            return Err(missing_from(qualifier));
-        }
-        let index = schema.column(name).ok_or_else(|| match qualifier {
-            Some(qualifier) => {
-                SqlError::new(state::UNDEFINED_COLUMN, format!("column {qualifier}.{name} does not exist"))
-            }
-            None => SqlError::no_column(name),
-        })?;
-        if names.excluded && qualifier.is_none() {
-            return Err(SqlError::new(
-                state::AMBIGUOUS_COLUMN,
-                format!("column reference \"{name}\" is ambiguous"),
-            ));
-        }
-        self.note_column(names, index);
-        let column = &schema.columns[index];
-        Ok(Typed {
-            expr: if excluded { Expr::Excluded(index) } else { Expr::Column(index) },
-            ty: column.ty,
-            modifier: column.modifier,
         })
     }
 
@@ -313,6 +339,20 @@ impl Binder {
                 return Err(SqlError::unsupported(format!("the literal {}", excerpt(&other.to_string()))));
             }
         })
+    }
+
+    /// `INTERVAL '5 minutes'` and `INTERVAL '5' MINUTE`.
+    fn interval(&mut self, interval: &Interval, names: &Names<'_>) -> Result<Typed> {
+        let mut value = self.expr(&interval.value, names)?;
+        let plain = interval.leading_precision.is_none()
+            && interval.last_field.is_none()
+            && interval.fractional_seconds_precision.is_none();
+        match (&mut value.expr, &interval.leading_field) {
+            (_, None) if plain => {}
+            (Expr::Const(Value::Text(text)), Some(unit)) if plain => *text = format!("{text} {unit}").into(),
+            _ => return Err(SqlError::unsupported("this form of INTERVAL")),
+        }
+        self.cast(value, Type::Interval, Modifier::None, Context::Explicit)
     }
 
     fn param(&mut self, placeholder: &str) -> Result<Typed> {
@@ -349,11 +389,7 @@ pub(super) fn number(digits: &str) -> Result<Typed> {
     })
 }
 
-fn missing_from(qualifier: &str) -> Box<SqlError> {
-    SqlError::new(state::UNDEFINED_TABLE, format!("missing FROM-clause entry for table \"{qualifier}\""))
-}
-
 /// The beginning of a text, for messages.
-fn excerpt(text: &str) -> String {
+pub(super) fn excerpt(text: &str) -> String {
     text.chars().take(60).collect()
 }

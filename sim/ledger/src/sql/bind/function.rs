@@ -1,107 +1,199 @@
-//! Function calls: aggregates and the scalar functions there are.
+//! Function calls: aggregates, constructs that look like calls, and the functions of the registry.
+
+use sqlparser::ast::{
+    DateTimeField, DuplicateTreatment, Expr as Ast, Function as FunctionAst, FunctionArg, FunctionArgExpr,
+    FunctionArgumentClause, FunctionArguments, TrimWhereField,
+};
 
 use super::{
-    expr::{Binder, Names, Typed, typed},
+    expr::{Binder, Typed, excerpt, typed},
+    from::no_set_function,
+    names::Names,
     object_name, refuse,
+    subquery::array_of,
 };
 use crate::{
-    data::Type,
+    data::{Type, Value},
     error::{Result, SqlError, state},
-    sql::plan::{Aggregate, AggregateFunction, Expr, Function},
+    sql::{
+        function::{self, SetFunction, Signature},
+        plan::{Aggregate, AggregateFunction, Expr, OrderKey},
+    },
 };
 
-impl Binder {
-    pub(super) fn function(
-        &mut self,
-        function: &sqlparser::ast::Function,
-        names: &Names<'_>,
-    ) -> Result<Typed> {
-        use sqlparser::ast::{FunctionArg, FunctionArgExpr, FunctionArguments};
+/// What an aggregate call says beside its arguments.
+struct Details {
+    distinct: bool,
+    filter: Option<Expr>,
+    order: Vec<OrderKey>,
+}
+
+impl Binder<'_> {
+    pub(super) fn function(&mut self, function: &FunctionAst, names: &Names<'_>) -> Result<Typed> {
         let name = object_name(&function.name)?;
         refuse(&[
             (function.over.is_some(), "a window function"),
-            (function.filter.is_some(), "FILTER"),
             (!function.within_group.is_empty(), "WITHIN GROUP"),
             (function.null_treatment.is_some(), "IGNORE NULLS"),
             (!matches!(function.parameters, FunctionArguments::None), "a parametric function"),
         ])?;
-        let list: &[FunctionArg] = match &function.args {
-            FunctionArguments::None => &[],
-            FunctionArguments::List(list) => {
-                refuse(&[
-                    (list.duplicate_treatment.is_some(), "DISTINCT in a function call"),
-                    (!list.clauses.is_empty(), "a clause in a function call"),
-                ])?;
-                &list.args
+        let (list, clauses, distinct) = match &function.args {
+            FunctionArguments::None => (&[][..], &[][..], false),
+            FunctionArguments::List(list) => (
+                list.args.as_slice(),
+                list.clauses.as_slice(),
+                list.duplicate_treatment == Some(DuplicateTreatment::Distinct),
+            ),
+            FunctionArguments::Subquery(query) if name == "array" => {
+                return self.array_subquery(query, names);
             }
-            FunctionArguments::Subquery(_) => return Err(SqlError::unsupported("a subquery")),
+            FunctionArguments::Subquery(_) => return Err(SqlError::unsupported("a subquery as an argument")),
         };
-        let aggregate = match name.as_str() {
-            "count" | "max" | "min" | "sum" => true,
-            "now" | "current_timestamp" | "transaction_timestamp" if list.is_empty() => {
-                return Ok(typed(Expr::Now, Type::Timestamptz));
-            }
-            _ => false,
-        };
-        if aggregate && let Some(clause) = self.clause {
+        if function::is_aggregate(&name) {
+            return self.aggregate_call(&name, function.filter.as_deref(), list, clauses, distinct, names);
+        }
+        refuse(&[
+            (function.filter.is_some(), "FILTER for anything but an aggregate"),
+            (distinct, "DISTINCT for anything but an aggregate"),
+            (!clauses.is_empty(), "a clause in a function call"),
+        ])?;
+        let args = list
+            .iter()
+            .map(|arg| match arg {
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)) => self.expr(arg, names),
+                _ => Err(SqlError::unsupported("this kind of function argument")),
+            })
+            .collect::<Result<Vec<_>>>()?;
+        self.construct_or_call(&name, args)
+    }
+
+    fn aggregate_call(
+        &mut self,
+        name: &str,
+        filter: Option<&Ast>,
+        list: &[FunctionArg],
+        clauses: &[FunctionArgumentClause],
+        distinct: bool,
+        names: &Names<'_>,
+    ) -> Result<Typed> {
+        if let Some(clause) = self.clause {
             return Err(SqlError::new(
                 state::GROUPING_ERROR,
                 format!("aggregate functions are not allowed in {clause}"),
             ));
         }
-        if aggregate && self.inside_aggregate {
+        if self.inside_aggregate {
             return Err(SqlError::new(state::GROUPING_ERROR, "aggregate function calls cannot be nested"));
         }
+        self.inside_aggregate = true;
         let mut args = Vec::with_capacity(list.len());
-        self.inside_aggregate |= aggregate;
         for arg in list {
             match arg {
                 FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)) => args.push(self.expr(arg, names)?),
-                FunctionArg::Unnamed(FunctionArgExpr::Wildcard) if name == "count" => {}
+                FunctionArg::Unnamed(FunctionArgExpr::Wildcard) if name == "count" && list.len() == 1 => {}
                 _ => return Err(SqlError::unsupported("this kind of function argument")),
             }
         }
-        if aggregate {
-            self.inside_aggregate = false;
-            return self.aggregate(&name, args);
+        let mut order = Vec::new();
+        for clause in clauses {
+            let FunctionArgumentClause::OrderBy(keys) = clause else {
+                return Err(SqlError::unsupported("this clause in an aggregate"));
+            };
+            for key in keys {
+                order.push(self.order_key(key, names)?);
+            }
         }
-        self.scalar_function(&name, args)
+        let filter = filter.map(|filter| self.truth(filter, names, "FILTER")).transpose()?;
+        self.inside_aggregate = false;
+        self.aggregate(name, args, Details { distinct, filter, order })
     }
 
-    fn aggregate(&mut self, name: &str, mut args: Vec<Typed>) -> Result<Typed> {
-        let argument = args.pop();
-        let (function, argument, ty) = match (name, argument) {
-            ("count", argument) if args.is_empty() => {
-                (AggregateFunction::Count, argument.map(|bound| bound.expr), Type::Int8)
-            }
-            ("sum", Some(bound)) if bound.ty == Type::Int4 => {
-                (AggregateFunction::SumInt4, Some(bound.expr), Type::Int8)
-            }
-            ("sum", Some(bound)) if bound.ty.is_number() => {
-                (AggregateFunction::Sum, Some(self.coerce(bound, Type::Numeric)?.expr), Type::Numeric)
-            }
-            ("max" | "min", Some(bound)) if !matches!(bound.ty, Type::Bool | Type::Bytea | Type::Jsonb) => {
+    fn aggregate(&mut self, name: &str, mut args: Vec<Typed>, details: Details) -> Result<Typed> {
+        use AggregateFunction as F;
+        let types: Vec<Type> = args.iter().map(|arg| arg.ty).collect();
+        let (function, cast, ty) = match (name, types.as_slice()) {
+            ("count", [] | [_]) => (F::Count, None, Type::Int8),
+            ("sum", [Type::Int2 | Type::Int4]) => (F::SumInt, None, Type::Int8),
+            ("sum", [Type::Float4]) => (F::SumFloat, Some(Type::Float8), Type::Float4),
+            ("sum", [Type::Float8]) => (F::SumFloat, None, Type::Float8),
+            ("sum", [Type::Interval]) => (F::Sum, None, Type::Interval),
+            ("sum", [ty]) if ty.is_number() => (F::Sum, Some(Type::Numeric), Type::Numeric),
+            ("avg", [Type::Float4 | Type::Float8]) => (F::AvgFloat, Some(Type::Float8), Type::Float8),
+            ("avg", [ty]) if ty.is_number() => (F::Avg, Some(Type::Numeric), Type::Numeric),
+            ("max" | "min", [ty])
+                if !matches!(ty, Type::Bool | Type::Bytea | Type::Json | Type::Jsonb | Type::Uuid) =>
+            {
                 // There is no max(character varying): it is the text one that applies.
-                let ty = if bound.ty.is_string() { Type::Text } else { bound.ty };
-                let bound = self.coerce(bound, ty)?;
-                let bound = self.settle(bound)?;
-                let function = if name == "max" { AggregateFunction::Max } else { AggregateFunction::Min };
-                (function, Some(bound.expr), bound.ty)
+                let ty = if ty.is_string() || *ty == Type::Unknown { Type::Text } else { *ty };
+                (if name == "max" { F::Max } else { F::Min }, Some(ty), ty)
             }
-            (_, argument) => {
-                let types: Vec<String> =
-                    args.iter().chain(&argument).map(|bound| bound.ty.to_string()).collect();
-                return Err(no_function(name, &types.join(", ")));
+            ("bool_and" | "every", [Type::Bool | Type::Unknown]) => {
+                (F::BoolAnd, Some(Type::Bool), Type::Bool)
             }
+            ("bool_or", [Type::Bool | Type::Unknown]) => (F::BoolOr, Some(Type::Bool), Type::Bool),
+            ("string_agg", [a, b]) if [a, b].iter().all(|ty| ty.is_string() || **ty == Type::Unknown) => {
+                (F::StringAgg, Some(Type::Text), Type::Text)
+            }
+            ("array_agg", [ty]) => {
+                let element = if *ty == Type::Unknown { Type::Text } else { *ty };
+                (F::ArrayAgg, Some(element), array_of(element)?)
+            }
+            ("json_agg", [_]) => (F::JsonAgg, None, Type::Json),
+            ("jsonb_agg", [_]) => (F::JsonAgg, None, Type::Jsonb),
+            _ => return Err(no_function(name, &types)),
         };
-        self.aggregates.push(Aggregate { function, argument });
-        Ok(typed(Expr::Column(self.aggregates.len() - 1), ty))
+        let mut exprs = Vec::with_capacity(args.len());
+        for arg in args.drain(..) {
+            let arg = match cast {
+                Some(ty) => self.coerce(arg, ty)?,
+                None => self.settle(arg)?,
+            };
+            exprs.push(arg.expr);
+        }
+        let Details { distinct, filter, order } = details;
+        if distinct && order.iter().any(|key| !exprs.contains(&key.expr)) {
+            return Err(SqlError::new(
+                state::INVALID_COLUMN_REFERENCE,
+                "in an aggregate with DISTINCT, ORDER BY expressions must appear in argument list",
+            ));
+        }
+        self.aggregates.push(Aggregate { function, args: exprs, distinct, filter, order });
+        let result = typed(Expr::Aggregate(self.aggregates.len() - 1), ty);
+        Ok(match (name, ty) {
+            ("json_agg", _) => self.as_json(result),
+            ("sum", Type::Float4) => {
+                let double = typed(result.expr, Type::Float8);
+                self.cast(
+                    double,
+                    Type::Float4,
+                    crate::data::Modifier::None,
+                    crate::data::cast::Context::Explicit,
+                )?
+            }
+            _ => result,
+        })
     }
 
-    fn scalar_function(&mut self, name: &str, mut args: Vec<Typed>) -> Result<Typed> {
-        let types: Vec<String> = args.iter().map(|bound| bound.ty.to_string()).collect();
-        let single = args.len() == 1;
+    /// A `jsonb` value as `json`.
+    fn as_json(&mut self, bound: Typed) -> Typed {
+        let double = crate::data::cast::Context::Explicit;
+        let expr = Expr::Cast {
+            expr: Box::new(bound.expr),
+            from: Type::Jsonb,
+            to: Type::Json,
+            modifier: crate::data::Modifier::None,
+            context: double,
+        };
+        typed(expr, Type::Json)
+    }
+
+    fn construct_or_call(&mut self, name: &str, args: Vec<Typed>) -> Result<Typed> {
         Ok(match name {
+            "now" | "current_timestamp" | "transaction_timestamp" | "statement_timestamp"
+                if args.is_empty() =>
+            {
+                typed(Expr::Now, Type::Timestamptz)
+            }
             "coalesce" if !args.is_empty() => {
                 let (args, ty) = self.alike(args, "COALESCE")?;
                 typed(Expr::Coalesce(args), ty)
@@ -116,39 +208,124 @@ impl Binder {
                 let right = args.remove(1);
                 typed(Expr::NullIf(Box::new(args.remove(0)), Box::new(right)), ty)
             }
-            "abs" if single && args[0].ty.is_number() => {
-                let bound = args.remove(0);
-                typed(Expr::Call { function: Function::Abs(bound.ty), args: vec![bound.expr] }, bound.ty)
-            }
-            "pg_backend_pid" if args.is_empty() => {
-                typed(Expr::Call { function: Function::BackendPid, args: Vec::new() }, Type::Int4)
-            }
-            "pg_cancel_backend" | "pg_terminate_backend"
-                if single && matches!(args[0].ty, Type::Int4 | Type::Unknown) =>
-            {
-                let bound = self.coerce(args.remove(0), Type::Int4)?;
-                let cancel = name == "pg_cancel_backend";
-                let function = if cancel { Function::CancelBackend } else { Function::TerminateBackend };
-                typed(Expr::Call { function, args: vec![bound.expr] }, Type::Bool)
-            }
-            "length" | "lower" | "upper"
-                if single && (args[0].ty.is_string() || args[0].ty == Type::Unknown) =>
-            {
-                let bound = self.settle(args.remove(0))?;
-                let (function, ty) = match name {
-                    "length" => (Function::Length, Type::Int4),
-                    "lower" => (Function::Lower, Type::Text),
-                    _ => (Function::Upper, Type::Text),
-                };
-                typed(Expr::Call { function, args: vec![bound.expr] }, ty)
-            }
-            _ => return Err(no_function(name, &types.join(", "))),
+            _ => self.call_bound(name, args)?,
         })
+    }
+
+    /// A call of a function by expressions of the statement.
+    pub(super) fn call(&mut self, name: &str, args: &[&Ast], names: &Names<'_>) -> Result<Typed> {
+        let args = args.iter().map(|arg| self.expr(arg, names)).collect::<Result<Vec<_>>>()?;
+        self.call_bound(name, args)
+    }
+
+    /// A call of the function of the registry that fits best (PostgreSQL 16 docs, §10.3).
+    pub(super) fn call_bound(&mut self, name: &str, args: Vec<Typed>) -> Result<Typed> {
+        let types: Vec<Type> = args.iter().map(|arg| arg.ty).collect();
+        let function = function::resolve(name, &types).ok_or_else(|| {
+            if function::is_operator(name)
+                && let [left, right] = types.as_slice()
+            {
+                super::operator::no_operator(&format!("{left} {name} {right}"))
+            } else {
+                no_function(name, &types)
+            }
+        })?;
+        let (args, types) = self.fitted(&function.signature, args)?;
+        let ty = function.signature.result(function.returns, &types)?;
+        Ok(typed(Expr::Call { function, args }, ty))
+    }
+
+    /// A function that returns rows, its arguments, and the types of its columns.
+    pub(super) fn set_function(
+        &mut self,
+        name: &str,
+        args: Vec<Typed>,
+    ) -> Result<(&'static SetFunction, Vec<Expr>, Vec<Type>)> {
+        let types: Vec<Type> = args.iter().map(|arg| arg.ty).collect();
+        let function = function::resolve_set(name, &types).ok_or_else(|| no_set_function(name))?;
+        let (args, types) = self.fitted(&function.signature, args)?;
+        let columns = function
+            .returns
+            .iter()
+            .map(|returns| function.signature.result(*returns, &types))
+            .collect::<Result<_>>()?;
+        Ok((function, args, columns))
+    }
+
+    /// The arguments in the types that a signature asks for.
+    fn fitted(&mut self, signature: &Signature, args: Vec<Typed>) -> Result<(Vec<Expr>, Vec<Type>)> {
+        let (mut exprs, mut types) = (Vec::with_capacity(args.len()), Vec::with_capacity(args.len()));
+        for (index, arg) in args.into_iter().enumerate() {
+            let arg = match signature.wanted(index) {
+                Some(ty) => self.coerce(arg, ty)?,
+                None => self.settle(arg)?,
+            };
+            types.push(arg.ty);
+            exprs.push(arg.expr);
+        }
+        Ok((exprs, types))
+    }
+
+    /// `extract(field FROM source)`.
+    pub(super) fn extract(
+        &mut self,
+        field: &DateTimeField,
+        source: &Ast,
+        names: &Names<'_>,
+    ) -> Result<Typed> {
+        let field =
+            typed(Expr::Const(Value::from(field.to_string().to_lowercase().trim_matches('\''))), Type::Text);
+        let source = self.expr(source, names)?;
+        self.call_bound("extract", vec![field, source])
+    }
+
+    pub(super) fn substring(
+        &mut self,
+        text: &Ast,
+        from: Option<&Ast>,
+        length: Option<&Ast>,
+        names: &Names<'_>,
+    ) -> Result<Typed> {
+        let mut args = vec![self.expr(text, names)?];
+        args.push(match from {
+            Some(from) => self.expr(from, names)?,
+            None => typed(Expr::Const(Value::Int(1)), Type::Int4),
+        });
+        if let Some(length) = length {
+            args.push(self.expr(length, names)?);
+        }
+        self.call_bound("substring", args)
+    }
+
+    pub(super) fn trim(
+        &mut self,
+        side: Option<TrimWhereField>,
+        what: Option<&Ast>,
+        text: &Ast,
+        names: &Names<'_>,
+    ) -> Result<Typed> {
+        let mut args = vec![self.expr(text, names)?];
+        if let Some(what) = what {
+            args.push(self.expr(what, names)?);
+        }
+        self.call_bound(trim_name(side), args)
     }
 }
 
-fn no_function(name: &str, types: &str) -> Box<SqlError> {
-    SqlError::new(state::UNDEFINED_FUNCTION, format!("function {name}({types}) does not exist")).hint(
-        "No function matches the given name and argument types. You might need to add explicit type casts.",
+/// The function that a `trim` means.
+pub(super) fn trim_name(side: Option<TrimWhereField>) -> &'static str {
+    match side {
+        None | Some(TrimWhereField::Both) => "btrim",
+        Some(TrimWhereField::Leading) => "ltrim",
+        Some(TrimWhereField::Trailing) => "rtrim",
+    }
+}
+
+fn no_function(name: &str, types: &[Type]) -> Box<SqlError> {
+    let types: Vec<String> = types.iter().map(ToString::to_string).collect();
+    SqlError::new(
+        state::UNDEFINED_FUNCTION,
+        format!("function {}({}) does not exist", excerpt(name), types.join(", ")),
     )
+    .hint("No function matches the given name and argument types. You might need to add explicit type casts.")
 }

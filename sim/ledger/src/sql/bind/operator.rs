@@ -2,14 +2,17 @@
 
 use sqlparser::ast::{BinaryOperator, CaseWhen, Expr as Ast, UnaryOperator};
 
-use super::expr::{Binder, Names, Typed, number, typed};
+use super::{
+    expr::{Binder, Typed, number, typed},
+    names::Names,
+};
 use crate::{
     data::{Modifier, Type, Value, cast, cast::Context, text},
     error::{Result, SqlError, state},
     sql::plan::{Arithmetic, Comparison, Expr},
 };
 
-impl Binder {
+impl Binder<'_> {
     pub(super) fn is_null(&mut self, ast: &Ast, negated: bool, names: &Names<'_>) -> Result<Typed> {
         let expr = Box::new(self.expr(ast, names)?.expr);
         Ok(typed(Expr::IsNull { expr, negated }, Type::Bool))
@@ -40,12 +43,13 @@ impl Binder {
             }
             UnaryOperator::Plus if bound.ty.is_number() => Ok(bound),
             UnaryOperator::Minus if bound.ty.is_number() => match &bound.expr {
-                Expr::Const(value) => {
+                Expr::Const(value) if !bound.ty.is_float() => {
                     let digits = text::show(value);
                     number(&digits.strip_prefix('-').map_or_else(|| format!("-{digits}"), str::to_owned))
                 }
                 _ => Ok(typed(Expr::Negate { expr: Box::new(bound.expr), ty: bound.ty }, bound.ty)),
             },
+            UnaryOperator::Minus if bound.ty == Type::Interval => self.call_bound("-", vec![bound]),
             UnaryOperator::Minus | UnaryOperator::Plus => Err(no_operator(&format!("{op} {}", bound.ty))),
             other => Err(SqlError::unsupported(format!("the operator {other}"))),
         }
@@ -58,16 +62,7 @@ impl Binder {
         right: &Ast,
         names: &Names<'_>,
     ) -> Result<Typed> {
-        let comparison = match op {
-            BinaryOperator::Eq => Some(Comparison::Equal),
-            BinaryOperator::NotEq => Some(Comparison::NotEqual),
-            BinaryOperator::Lt => Some(Comparison::Less),
-            BinaryOperator::LtEq => Some(Comparison::LessOrEqual),
-            BinaryOperator::Gt => Some(Comparison::Greater),
-            BinaryOperator::GtEq => Some(Comparison::GreaterOrEqual),
-            _ => None,
-        };
-        if let Some(comparison) = comparison {
+        if let Some(comparison) = comparison_of(op) {
             return Ok(typed(self.comparison(comparison, &op.to_string(), left, right, names)?, Type::Bool));
         }
         let arithmetic = match op {
@@ -79,19 +74,44 @@ impl Binder {
                 return Ok(typed(join(Box::new(left), Box::new(right)), Type::Bool));
             }
             BinaryOperator::StringConcat => return self.concat(left, right, names),
-            BinaryOperator::Arrow => return self.json_get(left, right, false, names),
-            BinaryOperator::LongArrow => return self.json_get(left, right, true, names),
+            BinaryOperator::Arrow => return self.call("->", &[left, right], names),
+            BinaryOperator::LongArrow => return self.call("->>", &[left, right], names),
+            BinaryOperator::PGRegexMatch => return self.regex(left, right, false, false, names),
+            BinaryOperator::PGRegexIMatch => return self.regex(left, right, true, false, names),
+            BinaryOperator::PGRegexNotMatch => return self.regex(left, right, false, true, names),
+            BinaryOperator::PGRegexNotIMatch => return self.regex(left, right, true, true, names),
+            BinaryOperator::PGLikeMatch => return self.like(left, right, false, false, names),
+            BinaryOperator::PGILikeMatch => return self.like(left, right, true, false, names),
+            BinaryOperator::PGNotLikeMatch => return self.like(left, right, false, true, names),
+            BinaryOperator::PGNotILikeMatch => return self.like(left, right, true, true, names),
+            BinaryOperator::PGCustomBinaryOperator(parts) => {
+                let named = match parts.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+                    ["pg_catalog", name] | [name] => operator_named(name),
+                    _ => None,
+                };
+                let named = named.ok_or_else(|| SqlError::unsupported(format!("the operator {op}")))?;
+                return self.binary(left, &named, right, names);
+            }
             BinaryOperator::Plus => Arithmetic::Add,
             BinaryOperator::Minus => Arithmetic::Subtract,
             BinaryOperator::Multiply => Arithmetic::Multiply,
             BinaryOperator::Divide => Arithmetic::Divide,
             BinaryOperator::Modulo => Arithmetic::Remainder,
+            BinaryOperator::AtArrow => return self.call("@>", &[left, right], names),
+            BinaryOperator::ArrowAt => return self.call("<@", &[left, right], names),
+            BinaryOperator::HashArrow => return self.call("#>", &[left, right], names),
+            BinaryOperator::HashLongArrow => return self.call("#>>", &[left, right], names),
+            BinaryOperator::Question => return self.call("?", &[left, right], names),
+            BinaryOperator::QuestionAnd => return self.call("?&", &[left, right], names),
+            BinaryOperator::QuestionPipe => return self.call("?|", &[left, right], names),
             other => return Err(SqlError::unsupported(format!("the operator {other}"))),
         };
-        let (left, right, ty) = self.unified(left, &op.to_string(), right, names)?;
-        if !ty.is_number() {
-            return Err(no_operator(&format!("{ty} {op} {ty}")));
+        let (left, right) = (self.expr(left, names)?, self.expr(right, names)?);
+        let number = |ty: Type| ty.is_number() || ty == Type::Unknown;
+        if !number(left.ty) || !number(right.ty) || left.ty == right.ty && left.ty == Type::Unknown {
+            return self.call_bound(&op.to_string(), vec![left, right]);
         }
+        let (left, right, ty) = self.unify(left, &op.to_string(), right)?;
         Ok(typed(Expr::Arithmetic { op: arithmetic, ty, left: Box::new(left), right: Box::new(right) }, ty))
     }
 
@@ -103,11 +123,68 @@ impl Binder {
         right: &Ast,
         names: &Names<'_>,
     ) -> Result<Expr> {
+        if let (Ast::Tuple(left), Ast::Tuple(right)) = (left, right) {
+            return self.compare_rows(op, sign, left, right, names);
+        }
         let (left, right, ty) = self.unified(left, sign, right, names)?;
         if ty == Type::Jsonb && !matches!(op, Comparison::Equal | Comparison::NotEqual) {
             return Err(SqlError::unsupported("the order of jsonb values"));
         }
         Ok(Expr::Compare { op, left: Box::new(left), right: Box::new(right) })
+    }
+
+    /// Compares rows column by column (PostgreSQL 16 docs, §9.24.5).
+    fn compare_rows(
+        &mut self,
+        op: Comparison,
+        sign: &str,
+        left: &[Ast],
+        right: &[Ast],
+        names: &Names<'_>,
+    ) -> Result<Expr> {
+        if left.len() != right.len() {
+            return Err(SqlError::syntax("unequal number of entries in row expressions"));
+        }
+        let Some(((left_first, left), (right_first, right))) = left.split_first().zip(right.split_first())
+        else {
+            return Err(SqlError::unsupported("a comparison of empty rows"));
+        };
+        if left.is_empty() {
+            return self.comparison(op, sign, left_first, right_first, names);
+        }
+        let (and, or) =
+            (|a, b| Expr::And(Box::new(a), Box::new(b)), |a, b| Expr::Or(Box::new(a), Box::new(b)));
+        let strict = match op {
+            Comparison::Equal | Comparison::NotEqual => {
+                let first = self.comparison(op, sign, left_first, right_first, names)?;
+                let rest = self.compare_rows(op, sign, left, right, names)?;
+                return Ok(if op == Comparison::Equal { and(first, rest) } else { or(first, rest) });
+            }
+            Comparison::Greater | Comparison::GreaterOrEqual => Comparison::Greater,
+            Comparison::Less | Comparison::LessOrEqual => Comparison::Less,
+        };
+        let decides = self.comparison(strict, sign, left_first, right_first, names)?;
+        let ties = self.comparison(Comparison::Equal, sign, left_first, right_first, names)?;
+        let rest = self.compare_rows(op, sign, left, right, names)?;
+        Ok(or(decides, and(ties, rest)))
+    }
+
+    pub(super) fn regex(
+        &mut self,
+        expr: &Ast,
+        pattern: &Ast,
+        any_case: bool,
+        negated: bool,
+        names: &Names<'_>,
+    ) -> Result<Typed> {
+        let (expr, pattern, ty) = self.unified(expr, "~", pattern, names)?;
+        if !ty.is_string() {
+            return Err(no_operator(&format!("{ty} ~ {ty}")));
+        }
+        Ok(typed(
+            Expr::Regex { expr: Box::new(expr), pattern: Box::new(pattern), any_case, negated },
+            Type::Bool,
+        ))
     }
 
     /// Both sides in the type in which `sign` compares or combines them.
@@ -119,6 +196,11 @@ impl Binder {
         names: &Names<'_>,
     ) -> Result<(Expr, Expr, Type)> {
         let (left, right) = (self.expr(left, names)?, self.expr(right, names)?);
+        self.unify(left, sign, right)
+    }
+
+    /// [`Binder::unified`] for expressions that are bound already.
+    pub(super) fn unify(&mut self, left: Typed, sign: &str, right: Typed) -> Result<(Expr, Expr, Type)> {
         let ty = common_type(left.ty, right.ty)
             .ok_or_else(|| no_operator(&format!("{} {sign} {}", left.ty, right.ty)))?;
         Ok((self.coerce(left, ty)?.expr, self.coerce(right, ty)?.expr, ty))
@@ -147,6 +229,16 @@ impl Binder {
         negated: bool,
         names: &Names<'_>,
     ) -> Result<Typed> {
+        if let Ast::Tuple(_) = expr {
+            // Rows are compared one after the other.
+            let mut tests = Vec::with_capacity(list.len());
+            for item in list {
+                tests.push(self.comparison(Comparison::Equal, "=", expr, item, names)?);
+            }
+            let any = tests.into_iter().reduce(|a, b| Expr::Or(Box::new(a), Box::new(b)));
+            let any = any.unwrap_or(Expr::Const(Value::Bool(false)));
+            return Ok(typed(if negated { Expr::Not(Box::new(any)) } else { any }, Type::Bool));
+        }
         let mut exprs = vec![self.expr(expr, names)?];
         for item in list {
             exprs.push(self.expr(item, names)?);
@@ -179,28 +271,21 @@ impl Binder {
 
     fn concat(&mut self, left: &Ast, right: &Ast, names: &Names<'_>) -> Result<Typed> {
         let (left, right) = (self.expr(left, names)?, self.expr(right, names)?);
+        if matches!(left.ty, Type::Array(_) | Type::Jsonb) && !right.ty.is_string()
+            || matches!(left.ty, Type::Array(&Type::Text))
+        {
+            return self.call_bound("||", vec![left, right]);
+        }
         if !left.ty.is_string()
             && !right.ty.is_string()
             && left.ty != Type::Unknown
             && right.ty != Type::Unknown
         {
-            return Err(no_operator(&format!("{} || {}", left.ty, right.ty)));
+            return self.call_bound("||", vec![left, right]);
         }
         let left = self.cast(left, Type::Text, Modifier::None, Context::Explicit)?.expr;
         let right = self.cast(right, Type::Text, Modifier::None, Context::Explicit)?.expr;
         Ok(typed(Expr::Concat(Box::new(left), Box::new(right)), Type::Text))
-    }
-
-    fn json_get(&mut self, document: &Ast, key: &Ast, as_text: bool, names: &Names<'_>) -> Result<Typed> {
-        let document = self.expr(document, names)?;
-        let key = self.expr(key, names)?;
-        if document.ty != Type::Jsonb || !(key.ty.is_string() || matches!(key.ty, Type::Int4 | Type::Unknown))
-        {
-            return Err(no_operator(&format!("{} -> {}", document.ty, key.ty)));
-        }
-        let key = self.settle(key)?.expr;
-        let ty = if as_text { Type::Text } else { Type::Jsonb };
-        Ok(typed(Expr::JsonGet { document: Box::new(document.expr), key: Box::new(key), as_text }, ty))
     }
 
     pub(super) fn case(
@@ -232,8 +317,40 @@ impl Binder {
     }
 }
 
+pub(super) fn comparison_of(op: &BinaryOperator) -> Option<Comparison> {
+    Some(match op {
+        BinaryOperator::Eq => Comparison::Equal,
+        BinaryOperator::NotEq => Comparison::NotEqual,
+        BinaryOperator::Lt => Comparison::Less,
+        BinaryOperator::LtEq => Comparison::LessOrEqual,
+        BinaryOperator::Gt => Comparison::Greater,
+        BinaryOperator::GtEq => Comparison::GreaterOrEqual,
+        _ => return None,
+    })
+}
+
+/// The operator inside `OPERATOR(…)`.
+fn operator_named(name: &str) -> Option<BinaryOperator> {
+    Some(match name {
+        "=" => BinaryOperator::Eq,
+        "<>" => BinaryOperator::NotEq,
+        "<" => BinaryOperator::Lt,
+        "<=" => BinaryOperator::LtEq,
+        ">" => BinaryOperator::Gt,
+        ">=" => BinaryOperator::GtEq,
+        "+" => BinaryOperator::Plus,
+        "-" => BinaryOperator::Minus,
+        "||" => BinaryOperator::StringConcat,
+        "~" => BinaryOperator::PGRegexMatch,
+        "~*" => BinaryOperator::PGRegexIMatch,
+        "!~" => BinaryOperator::PGRegexNotMatch,
+        "!~*" => BinaryOperator::PGRegexNotIMatch,
+        _ => return None,
+    })
+}
+
 /// The type in which two expressions meet (PostgreSQL 16 docs, §10.5).
-fn common_type(a: Type, b: Type) -> Option<Type> {
+pub(super) fn common_type(a: Type, b: Type) -> Option<Type> {
     match (a, b) {
         (Type::Unknown, Type::Unknown) => Some(Type::Text),
         (Type::Unknown, ty) | (ty, Type::Unknown) => Some(ty),
@@ -244,7 +361,7 @@ fn common_type(a: Type, b: Type) -> Option<Type> {
     }
 }
 
-fn no_operator(operator: &str) -> Box<SqlError> {
+pub(super) fn no_operator(operator: &str) -> Box<SqlError> {
     SqlError::new(state::UNDEFINED_FUNCTION, format!("operator does not exist: {operator}")).hint(
         "No operator matches the given name and argument types. You might need to add explicit type casts.",
     )

@@ -1,0 +1,200 @@
+//! What a statement has become once every name is a number: data only.
+
+mod expr;
+mod query;
+
+use std::sync::Arc;
+
+pub(crate) use expr::{Arithmetic, Comparison, Expr, Subquery, Usage};
+pub(crate) use query::{
+    Access, Aggregate, AggregateFunction, Body, Distinct, Group, Join, JoinKind, Limit, OrderKey, Query,
+    Scan, Select, SetKind, SetOperation, Source,
+};
+
+use crate::data::{Modifier, Type};
+use crate::store::{RowLock, TableLock};
+
+/// A statement that is ready to run, shared by everyone who sends the same text.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    /// The object ids that the client gave for parameters; 0 leaves the choice to the server.
+    pub(crate) declared: Box<[u32]>,
+    /// The type of each parameter.
+    pub(crate) params: Vec<Type>,
+    /// The columns of the answer; empty when it has no rows.
+    pub(crate) columns: Arc<[Output]>,
+    pub(crate) plan: Plan,
+    /// The tables that it reads and writes.
+    pub(crate) tables: Box<[usize]>,
+    /// The version of the schema that the numbers in `plan` belong to.
+    pub(crate) schema: u64,
+}
+
+impl Prepared {
+    /// The locks that it needs on the tables it uses: what it changes or locks comes first among them.
+    pub(crate) fn table_locks(&self) -> impl Iterator<Item = (usize, TableLock)> {
+        let strongest = match &self.plan {
+            plan if plan.locks() => TableLock::RowShare,
+            plan if plan.writes() => TableLock::RowExclusive,
+            _ => TableLock::AccessShare,
+        };
+        let lock = move |position| if position == 0 { strongest } else { TableLock::AccessShare };
+        self.tables.iter().enumerate().map(move |(position, table)| (*table, lock(position)))
+    }
+}
+
+/// A column of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Output {
+    pub(crate) name: String,
+    pub(crate) ty: Type,
+    pub(crate) modifier: Modifier,
+}
+
+#[derive(Debug)]
+pub(crate) enum Plan {
+    Begin { read_only: bool },
+    Checkpoint,
+    Commit,
+    CreateTable { name: String, if_not_exists: bool, sql: String },
+    Delete(Delete),
+    Insert(Insert),
+    LockTable { tables: Vec<(usize, String)>, mode: TableLock, nowait: bool },
+    Release { savepoint: String },
+    Rollback,
+    RollbackTo { savepoint: String },
+    Savepoint { name: String },
+    Select { query: Query, locking: Option<Locking> },
+    Set { name: String, value: Option<String>, local: bool },
+    SetTransaction { read_only: Option<bool> },
+    Show { name: String },
+    Update(Update),
+}
+
+impl Plan {
+    /// Whether running it changes tables.
+    pub(crate) fn writes(&self) -> bool {
+        matches!(self, Self::CreateTable { .. } | Self::Delete(_) | Self::Insert(_) | Self::Update(_))
+    }
+
+    /// Whether running it locks rows that it does not change.
+    pub(crate) fn locks(&self) -> bool {
+        matches!(self, Self::Select { locking: Some(_), .. })
+    }
+
+    /// Whether running it changes the schema.
+    pub(crate) fn changes_schema(&self) -> bool {
+        matches!(self, Self::CreateTable { .. })
+    }
+
+    /// Whether it has an answer with rows, even if there are none this time.
+    pub(crate) fn returns_rows(&self) -> bool {
+        match self {
+            Self::Select { .. } | Self::Show { .. } => true,
+            Self::Delete(Delete { returning, .. })
+            | Self::Insert(Insert { returning, .. })
+            | Self::Update(Update { returning, .. }) => returning.is_some(),
+            _ => false,
+        }
+    }
+
+    /// The command as a command tag names it.
+    pub(crate) fn command(&self) -> &'static str {
+        match self {
+            Self::Begin { .. } => "BEGIN",
+            Self::Checkpoint => "CHECKPOINT",
+            Self::Commit => "COMMIT",
+            Self::CreateTable { .. } => "CREATE TABLE",
+            Self::Delete(_) => "DELETE",
+            Self::Insert(_) => "INSERT",
+            Self::LockTable { .. } => "LOCK TABLE",
+            Self::Release { .. } => "RELEASE",
+            Self::Rollback | Self::RollbackTo { .. } => "ROLLBACK",
+            Self::Savepoint { .. } => "SAVEPOINT",
+            Self::Select { .. } => "SELECT",
+            Self::Set { value: None, local: false, .. } => "RESET",
+            Self::Set { .. } | Self::SetTransaction { .. } => "SET",
+            Self::Show { .. } => "SHOW",
+            Self::Update(_) => "UPDATE",
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Insert {
+    pub(crate) table: usize,
+    pub(crate) rows: Rows,
+    pub(crate) on_conflict: Option<OnConflict>,
+    pub(crate) returning: Option<Vec<Expr>>,
+}
+
+/// What is inserted: one expression per column of the table, defaults filled in.
+#[derive(Debug)]
+pub(crate) enum Rows {
+    /// The expressions read a row of the query.
+    Query {
+        query: Query,
+        exprs: Vec<Expr>,
+    },
+    Values(Vec<Vec<Expr>>),
+}
+
+#[derive(Debug)]
+pub(crate) struct OnConflict {
+    /// The unique index whose conflicts are handled; none means any.
+    pub(crate) index: Option<usize>,
+    pub(crate) action: ConflictAction,
+}
+
+#[derive(Debug)]
+pub(crate) enum ConflictAction {
+    Nothing,
+    Update { assignments: Vec<(usize, Expr)>, filter: Option<Expr> },
+}
+
+#[derive(Debug)]
+pub(crate) struct Update {
+    pub(crate) table: usize,
+    pub(crate) target: Target,
+    /// Over the rows of the target, as `returning` is; there the new values have replaced the old.
+    pub(crate) assignments: Vec<(usize, Expr)>,
+    pub(crate) returning: Option<Vec<Expr>>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Delete {
+    pub(crate) table: usize,
+    pub(crate) target: Target,
+    pub(crate) returning: Option<Vec<Expr>>,
+}
+
+/// The rows that an `UPDATE` or a `DELETE` concerns.
+#[derive(Debug)]
+pub(crate) enum Target {
+    /// Rows that begin with those of the table and their numbers, because of `FROM` or `USING`. Of several rows with one
+    /// number the first counts.
+    Joined {
+        source: Source,
+        filter: Option<Expr>,
+        /// The whole condition, for a row that has changed meanwhile.
+        condition: Option<Expr>,
+    },
+    Plain(Scan),
+}
+
+/// `FOR UPDATE` and its like.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Locking {
+    pub(crate) lock: RowLock,
+    pub(crate) wait: WaitPolicy,
+}
+
+/// What to do about a row that another transaction holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WaitPolicy {
+    Block,
+    /// `NOWAIT`
+    Never,
+    /// `SKIP LOCKED`
+    Skip,
+}
