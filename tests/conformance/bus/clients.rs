@@ -11,7 +11,7 @@ const PASSWORD: &str = "pw";
 
 #[test]
 fn clients_of_redis_see_no_difference() {
-    let real = Server::redis(&["--requirepass", PASSWORD]);
+    let real = Server::redis(&["--requirepass", PASSWORD, "--appendonly", "yes"]);
     let ours = Server::ours("bus", &["--password", PASSWORD]);
     let tolerance = Tolerance::of("bus clients");
     let redis_cli = program("redis-cli");

@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     grammar::Words,
-    normal::{Ids, normalise},
+    normal::normalise,
     resp::{Client, Value},
 };
 use crate::{servers::Server, tolerated::Tolerance};
@@ -78,7 +78,6 @@ struct Side {
     /// Asks what the sessions' clients do not.
     control: Client,
     clients: [Option<Client>; CLIENTS],
-    ids: Ids,
 }
 
 /// What is known of a client on both sides.
@@ -125,7 +124,7 @@ impl Pair {
 impl Side {
     fn new(server: Server) -> Self {
         let control = Client::connect(server.port);
-        Self { server, control, clients: Default::default(), ids: Ids::default() }
+        Self { server, control, clients: Default::default() }
     }
 
     fn reset(&mut self) {
@@ -133,7 +132,6 @@ impl Side {
         for words in [&["FLUSHALL"][..], &["SCRIPT", "FLUSH"]] {
             self.ask(&self::words(words));
         }
-        self.ids = Ids::default();
     }
 
     /// Disconnects the session's clients and waits until the server has noticed.
@@ -249,7 +247,8 @@ impl Run<'_> {
             _ => None,
         };
         let walks = walks.filter(|cursor| step.words.get(*cursor).is_some_and(|word| word == b"0"));
-        let waits = self.states[client].queued.is_none() && step.words.iter().any(|word| word == b"BLOCK");
+        let for_ever = |pair: &[Vec<u8>]| pair[0] == b"BLOCK" && pair[1] == b"0";
+        let waits = self.states[client].queued.is_none() && step.words.windows(2).any(for_ever);
         let waiting = self.states.iter().filter(|state| state.waits.is_some()).count() as u64;
         let [real, ours] = self.pair.sides.each_mut().map(|side| {
             if fenced {
@@ -338,14 +337,20 @@ impl Run<'_> {
 
     fn compare(&mut self, client: usize, words: &Words, real: Value, ours: Value) -> Result<(), String> {
         let mut answers = [real, ours];
-        for (side, answer) in self.pair.sides.iter_mut().zip(&mut answers) {
+        for answer in &mut answers {
             match (&self.states[client].queued, words[0].eq_ignore_ascii_case(b"EXEC")) {
                 (Some(queued), true) => {
                     for (words, answer) in queued.iter().zip(answer.elements()) {
-                        normalise(words, &mut side.ids, answer);
+                        normalise(words, answer);
                     }
                 }
-                _ => normalise(words, &mut side.ids, answer),
+                _ => {
+                    normalise(words, answer);
+                    // What came for a subscriber is a list, the answer among messages.
+                    if self.states[client].subscribed {
+                        answer.elements().iter_mut().for_each(|one| normalise(words, one));
+                    }
+                }
             }
         }
         let [real, ours] = answers;

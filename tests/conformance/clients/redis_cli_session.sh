@@ -122,7 +122,7 @@ step "a transaction" <<'END'
 MULTI
 SET a 1
 INCR a
-LPUSHX
+HSET a
 EXEC
 MULTI
 SET a 1
@@ -162,7 +162,7 @@ known --scan | sort
 known --scan --pattern 't*' | sort
 
 echo "@@ a file of commands, by --pipe"
-printf 'SET piped 1\r\nINCR piped\r\nNONSENSE\r\n' | known --pipe
+printf '*3\r\n$3\r\nSET\r\n$5\r\npiped\r\n$1\r\n1\r\n*2\r\n$4\r\nINCR\r\n$5\r\npiped\r\n*1\r\n$8\r\nNONSENSE\r\n' | known --pipe
 known GET piped
 
 echo "@@ a subscriber hears what is published"
@@ -195,7 +195,7 @@ known INFO nonsense
 echo "@@ settings"
 known CONFIG GET maxmemory
 known CONFIG GET 'appendfs*'
-known CONFIG GET databases nonsense
+known CONFIG GET timeout nonsense
 known CONFIG SET nonsense 1
 known CONFIG SET maxclients many
 known CLIENT SETNAME me

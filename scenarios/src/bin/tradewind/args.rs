@@ -70,7 +70,13 @@ pub struct ReplayArgs {
 #[derive(Subcommand)]
 pub enum Peer {
     /// The bus, which speaks Redis's protocol [port 6379]
-    Bus(ServeArgs),
+    Bus {
+        #[command(flatten)]
+        serve: ServeArgs,
+        /// Let nobody in who does not know this [default: let everybody in]
+        #[arg(long, value_name = "WORD")]
+        password: Option<String>,
+    },
     /// The ledger, which speaks PostgreSQL's protocol [port 5432]
     Ledger(ServeArgs),
     /// The broker, which speaks Binance's USD-M futures API [port 8080; key `key`, secret `secret`]

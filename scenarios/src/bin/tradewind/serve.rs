@@ -29,10 +29,11 @@ const BROKER_PORT: u16 = 8080;
 /// Serves until SIGINT or SIGTERM.
 pub fn serve(peer: &Peer) -> Result<()> {
     match peer {
-        Peer::Bus(args) => {
+        Peer::Bus { serve: args, password } => {
             let default = bus::Config::default();
             let config = bus::Config {
                 port: args.port.unwrap_or(default.port),
+                password: password.clone(),
                 // Whoever names a directory wants to find the data again.
                 append_only: args.data.is_some(),
                 ..default

@@ -20,7 +20,8 @@ use crate::{
     resp::parse_i64,
 };
 
-pub(super) const COMMANDS: &[Command] = &[at_least("client", 2, client).flags(&[NoScript])];
+pub(super) const COMMANDS: &[Command] =
+    &[at_least("client", 2, client).flags(&[NoScript]).containing(SUBCOMMANDS)];
 
 pub(super) const SUBCOMMANDS: &[Command] = &[
     exactly("getname", 2, getname),

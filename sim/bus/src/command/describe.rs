@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{error::CommandError, resp::Reply};
 
-pub(super) const COMMANDS: &[Command] = &[at_least("command", 1, command)];
+pub(super) const COMMANDS: &[Command] = &[at_least("command", 1, command).containing(SUBCOMMANDS)];
 
 pub(super) const SUBCOMMANDS: &[Command] = &[
     exactly("count", 2, count),

@@ -111,10 +111,17 @@ impl<'a> ScanOptions<'a> {
 
 /// The cursor in an argument: the number of the element met last, 0 to begin.
 pub(super) fn cursor(argument: &[u8]) -> Result<u64, CommandError> {
-    std::str::from_utf8(argument)
+    let (negative, digits) = match argument.strip_prefix(b"-") {
+        Some(digits) => (true, digits),
+        None => (false, argument),
+    };
+    // A negative number wraps around, as with strtoul(3).
+    let wrapped = |number: u64| if negative { number.wrapping_neg() } else { number };
+    std::str::from_utf8(digits)
         .ok()
         .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))
         .and_then(|text| text.parse().ok())
+        .map(wrapped)
         .ok_or(CommandError::Refused("ERR invalid cursor"))
 }
 

@@ -16,7 +16,7 @@ pub(super) const COMMANDS: &[Command] = &[
     at_least("copy", 3, copy).flags(&[Flag::Write, Flag::DenyOom]).keys(1, 2, 1),
     at_least("del", 2, del).flags(&[Flag::Write]).keys(1, -1, 1),
     at_least("exists", 2, exists).flags(READ_FAST).keys(1, -1, 1),
-    at_least("object", 2, object),
+    at_least("object", 2, object).containing(OBJECT_SUBCOMMANDS),
     exactly("rename", 3, rename).flags(&[Flag::Write]).keys(1, 2, 1),
     exactly("renamenx", 3, renamenx).flags(&[Flag::Write, Flag::Fast]).keys(1, 2, 1),
     at_least("touch", 2, touch).flags(READ_FAST).keys(1, -1, 1),

@@ -128,6 +128,8 @@ struct Command {
     arity: Arity,
     flags: &'static [Flag],
     keys: Keys,
+    /// Of a container command, alphabetically; its handler is [`dispatch_subcommand`] with them.
+    subcommands: &'static [Command],
     run: Handler,
 }
 
@@ -169,7 +171,7 @@ enum Arity {
 }
 
 const fn exactly(name: &'static str, count: usize, run: Handler) -> Command {
-    Command { name, arity: Arity::Exactly(count), flags: &[], keys: NO_KEYS, run }
+    Command { name, arity: Arity::Exactly(count), flags: &[], keys: NO_KEYS, subcommands: &[], run }
 }
 
 /// A subcommand or variation that a command's syntax does not know.
@@ -178,7 +180,7 @@ fn subcommand_syntax(call: &Call<'_>, container: &'static str) -> CommandError {
 }
 
 const fn at_least(name: &'static str, count: usize, run: Handler) -> Command {
-    Command { name, arity: Arity::AtLeast(count), flags: &[], keys: NO_KEYS, run }
+    Command { name, arity: Arity::AtLeast(count), flags: &[], keys: NO_KEYS, subcommands: &[], run }
 }
 
 impl Command {
@@ -188,6 +190,10 @@ impl Command {
 
     const fn keys(self, first: i8, last: i8, step: i8) -> Self {
         Self { keys: Keys { first, last, step }, ..self }
+    }
+
+    const fn containing(self, subcommands: &'static [Command]) -> Self {
+        Self { subcommands, ..self }
     }
 
     fn is(&self, flag: Flag) -> bool {
@@ -240,10 +246,7 @@ pub(crate) fn execute(call: &mut Call<'_>) {
             Ok(())
         }
         Ok(command) => run(call, command),
-        Err(refusal) => {
-            transactions::refuse(call);
-            Err(refusal)
-        }
+        Err(refusal) => Err(transactions::refuse(call, refusal)),
     });
     if call.session.replies.withhold() {
         call.reply.rewind(start);
@@ -263,10 +266,17 @@ fn answer<'a>(call: &mut Call<'a>, attempt: impl FnOnce(&mut Call<'a>) -> Result
     }
 }
 
-/// The command that a request names, if it has as many arguments as that takes.
+/// The command that a request names, if it has as many arguments as that takes. A container command must also have the
+/// subcommand that is named: a transaction is broken as soon as it does not.
 fn admit(args: &Args<'_>) -> Result<&'static Command, CommandError> {
     let command = find(&COMMANDS, &args[0]).ok_or_else(|| unknown_command(args))?;
-    if command.admits(args.len()) { Ok(command) } else { Err(arity(command.name)) }
+    if !command.admits(args.len()) {
+        return Err(arity(command.name));
+    }
+    if !command.subcommands.is_empty() && args.len() > 1 {
+        subcommand(args, command.name, command.subcommands)?;
+    }
+    Ok(command)
 }
 
 /// Runs a command and sees to it that its effect is recorded.
@@ -289,16 +299,25 @@ fn dispatch_subcommand(
     container: &'static str,
     table: &[Command],
 ) -> Result<(), CommandError> {
-    let name = &call.args[1];
-    let command = find(table, name).ok_or_else(|| CommandError::UnknownSubcommand {
-        name: lossy(name),
-        container: container.to_ascii_uppercase(),
-    })?;
-    if !command.admits(call.args.len()) {
-        return Err(CommandError::Arity(format!("{container}|{}", command.name)));
-    }
+    let command = subcommand(&call.args, container, table)?;
     call.session.last_command = (container, Some(command.name));
     (command.run)(call)
+}
+
+fn subcommand<'t>(
+    args: &Args<'_>,
+    container: &str,
+    table: &'t [Command],
+) -> Result<&'t Command, CommandError> {
+    let command = find(table, &args[1]).ok_or_else(|| CommandError::UnknownSubcommand {
+        name: lossy(&args[1]),
+        container: container.to_ascii_uppercase(),
+    })?;
+    if command.admits(args.len()) {
+        Ok(command)
+    } else {
+        Err(CommandError::Arity(format!("{container}|{}", command.name)))
+    }
 }
 
 fn find<'t>(table: &'t [Command], name: &[u8]) -> Option<&'t Command> {

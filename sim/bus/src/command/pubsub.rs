@@ -19,7 +19,7 @@ use crate::{
 pub(super) const COMMANDS: &[Command] = &[
     at_least("psubscribe", 2, |call| subscribe(call, &PATTERNS)).flags(&[NoScript]),
     exactly("publish", 3, publish),
-    at_least("pubsub", 2, pubsub),
+    at_least("pubsub", 2, pubsub).containing(PUBSUB_SUBCOMMANDS),
     at_least("punsubscribe", 1, |call| unsubscribe(call, &PATTERNS)).flags(&[NoScript]),
     at_least("subscribe", 2, |call| subscribe(call, &CHANNELS)).flags(&[NoScript]),
     at_least("unsubscribe", 1, |call| unsubscribe(call, &CHANNELS)).flags(&[NoScript]),

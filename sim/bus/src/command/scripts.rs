@@ -15,7 +15,7 @@ use crate::{
 pub(super) const COMMANDS: &[Command] = &[
     at_least("eval", 3, eval).flags(&[Flag::NoScript, Flag::MovableKeys]),
     at_least("evalsha", 3, evalsha).flags(&[Flag::NoScript, Flag::MovableKeys]),
-    at_least("script", 2, script_command).flags(&[Flag::NoScript]),
+    at_least("script", 2, script_command).flags(&[Flag::NoScript]).containing(SCRIPT_SUBCOMMANDS),
 ];
 
 const SCRIPT_SUBCOMMANDS: &[Command] = &[

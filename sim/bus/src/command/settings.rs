@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::{Call, Command, Flag::NoScript, at_least, dispatch_subcommand, exactly, lossy};
 use crate::{AppendFsync, Config, OutputLimit, epoch, error::CommandError, glob, resp::parse_i64};
 
-pub(super) const COMMANDS: &[Command] = &[at_least("config", 2, config).flags(&[NoScript])];
+pub(super) const COMMANDS: &[Command] =
+    &[at_least("config", 2, config).flags(&[NoScript]).containing(SUBCOMMANDS)];
 
 pub(super) const SUBCOMMANDS: &[Command] = &[
     at_least("get", 3, get),

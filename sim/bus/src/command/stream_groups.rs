@@ -17,7 +17,7 @@ use crate::{
 
 pub(super) const COMMANDS: &[Command] = &[
     at_least("xack", 4, xack).flags(&[Flag::Write, Flag::Fast]).keys(1, 1, 1),
-    at_least("xgroup", 2, xgroup),
+    at_least("xgroup", 2, xgroup).containing(XGROUP_SUBCOMMANDS),
     at_least("xpending", 3, xpending).flags(&[Flag::ReadOnly]).keys(1, 1, 1),
 ];
 

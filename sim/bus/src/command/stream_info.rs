@@ -13,7 +13,7 @@ use crate::{
     stream::{Group, NODE_ENTRIES, Stream, StreamId},
 };
 
-pub(super) const COMMANDS: &[Command] = &[at_least("xinfo", 2, xinfo)];
+pub(super) const COMMANDS: &[Command] = &[at_least("xinfo", 2, xinfo).containing(XINFO_SUBCOMMANDS)];
 
 const XINFO_SUBCOMMANDS: &[Command] = &[
     exactly("consumers", 4, consumers).flags(&[Flag::ReadOnly]).keys(2, 2, 1),

@@ -56,14 +56,22 @@ pub(super) fn keep(call: &mut Call<'_>) {
     call.reply.simple("QUEUED");
 }
 
-/// Lets EXEC refuse the transaction, if there is one, because a command of it was.
-pub(super) fn refuse(call: &mut Call<'_>) {
+/// What becomes of a command that was refused: EXEC will refuse the transaction of which it was to be a part. A refused EXEC
+/// ends the transaction and says so in words of its own (`execCommandAbort`, Redis `multi.c`).
+pub(super) fn refuse(call: &mut Call<'_>, refusal: CommandError) -> CommandError {
+    if call.args[0].eq_ignore_ascii_case(b"exec") {
+        forget(call);
+        let words = refusal.to_string();
+        let words = words.strip_prefix("ERR ").unwrap_or(&words);
+        return CommandError::RefusedArgument(format!("EXECABORT Transaction discarded because of: {words}"));
+    }
     if call.origin == Origin::Client
         && let Some(transaction) = &mut call.session.transaction
     {
         transaction.broken = true;
         transaction.kept.clear();
     }
+    refusal
 }
 
 /// Forgets the client's transaction and what it watches.

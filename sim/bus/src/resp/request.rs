@@ -210,9 +210,14 @@ impl RequestReader {
     }
 
     fn array_length(&mut self, buffer: &[u8], trusted: bool) -> Result<Option<usize>, ProtocolError> {
+        // An empty line is an empty inline command and is passed over: `redis-cli --pipe` sends one.
+        while buffer[self.position.min(buffer.len())..].starts_with(b"\r\n") {
+            self.position += 2;
+        }
         match buffer.get(self.position) {
             None => return Ok(None),
             Some(b'*') => {}
+            Some(b'\r') if buffer.len() == self.position + 1 => return Ok(None),
             Some(&other) => return Err(ProtocolError::ExpectedArray(other)),
         }
         let Some(line) = self.line(buffer, ProtocolError::ArrayLine)? else {
