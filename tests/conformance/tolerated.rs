@@ -49,6 +49,20 @@ pub const TOLERATED: &[Tolerated] = &[
         ours: ":*",
         reason: "as the encoding: whether a small number is a shared one",
     },
+    Tolerated {
+        scope: "ledger psycopg",
+        request: "a named cursor",
+        real: "*",
+        ours: "FeatureNotSupported 0A000 DECLARE *",
+        reason: "The ledger has no cursors of SQL: the system reads by portals of the protocol.",
+    },
+    Tolerated {
+        scope: "ledger psycopg",
+        request: "rows are copied in and out",
+        real: "*",
+        ours: "FeatureNotSupported 0A000 COPY *",
+        reason: "The ledger has no COPY: the system writes by keyed statements only.",
+    },
 ];
 
 /// The entries of one scope, and which of them were needed.
