@@ -248,7 +248,8 @@ impl Run<'_> {
             "HSCAN" | "SSCAN" | "ZSCAN" => Some(2),
             _ => None,
         };
-        let walks = walks.filter(|cursor| step.words.get(*cursor).is_some_and(|word| word == b"0"));
+        let walks = walks
+            .filter(|cursor| step.words.get(*cursor).is_some_and(|word| word == b"0" || word.is_empty()));
         let waits = self.states[client].queued.is_none() && may_wait;
         let waiting = self.states.iter().filter(|state| state.waits.is_some()).count() as u64;
         let [real, ours] = self.pair.sides.each_mut().map(|side| {
