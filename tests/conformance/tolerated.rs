@@ -23,13 +23,6 @@ pub struct Tolerated {
 pub const TOLERATED: &[Tolerated] = &[
     Tolerated {
         scope: "bus commands",
-        request: "*",
-        real: "*-ERR Error compiling script*",
-        ours: "*-ERR Error compiling script*",
-        reason: "both refuse the script; where its mistake is, each compiler says in its own words",
-    },
-    Tolerated {
-        scope: "bus commands",
         request: "OBJECT ENCODING *",
         real: "$\"embstr\"",
         ours: "$\"int\"",

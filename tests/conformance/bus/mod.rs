@@ -70,15 +70,9 @@ const NOT_GENERATED: &[(&str, &str)] = &[
     ("HRANDFIELD", "answers at random"),
     ("INFO", "describes the server; what clients read of it is part of their sessions"),
     ("LASTSAVE", "a moment"),
-    ("MONITOR", "its output has no end"),
-    ("PSYNC", "replication"),
     ("RANDOMKEY", "answers at random"),
-    ("REPLCONF", "replication"),
-    ("REPLICAOF", "replication"),
     ("SAVE", "writes files"),
     ("SHUTDOWN", "ends the server"),
-    ("SLAVEOF", "replication"),
-    ("SYNC", "replication"),
     ("TIME", "a moment"),
 ];
 

@@ -190,11 +190,11 @@ impl Side {
                 Value::Values(..) => {
                     answer.elements().last().is_some_and(|last| last.bytes() == Some(b"<fence>"))
                 }
-                Value::Closed => true,
+                Value::Closed | Value::Silence => true,
                 _ => false,
             };
-            let closed = answer == Value::Closed;
-            if !fenced || closed {
+            let broken = matches!(answer, Value::Closed | Value::Silence);
+            if !fenced || broken {
                 answers.push(answer);
             }
             if fenced {
@@ -236,7 +236,9 @@ impl Run<'_> {
     fn step(&mut self, step: &Step) -> Result<(), String> {
         let client = step.client;
         let name = String::from_utf8_lossy(&step.words[0]).to_uppercase();
-        if !self.may(client, &name) {
+        let for_ever = |pair: &[Vec<u8>]| pair[0] == b"BLOCK" && pair[1] == b"0";
+        let may_wait = step.words.windows(2).any(for_ever);
+        if !self.may(client, &name, may_wait) {
             return Ok(());
         }
         self.connect(client);
@@ -246,9 +248,9 @@ impl Run<'_> {
             "HSCAN" | "SSCAN" | "ZSCAN" => Some(2),
             _ => None,
         };
-        let walks = walks.filter(|cursor| step.words.get(*cursor).is_some_and(|word| word == b"0"));
-        let for_ever = |pair: &[Vec<u8>]| pair[0] == b"BLOCK" && pair[1] == b"0";
-        let waits = self.states[client].queued.is_none() && step.words.windows(2).any(for_ever);
+        let walks = walks
+            .filter(|cursor| step.words.get(*cursor).is_some_and(|word| word == b"0" || word.is_empty()));
+        let waits = self.states[client].queued.is_none() && may_wait;
         let waiting = self.states.iter().filter(|state| state.waits.is_some()).count() as u64;
         let [real, ours] = self.pair.sides.each_mut().map(|side| {
             if fenced {
@@ -277,14 +279,14 @@ impl Run<'_> {
     }
 
     /// Whether a client is in a state in which the answer to the command can be told from others.
-    fn may(&self, client: usize, name: &str) -> bool {
+    fn may(&self, client: usize, name: &str, may_wait: bool) -> bool {
         let state = &self.states[client];
         let transaction = state.queued.is_some();
         let walks = ["SCAN", "HSCAN", "SSCAN", "ZSCAN"].contains(&name);
         let unfit = match (transaction, state.subscribed) {
             (false, false) => false,
             (true, _) if name.ends_with("SUBSCRIBE") => true,
-            (_, true) if name == "MULTI" => true,
+            (_, true) if name == "MULTI" || may_wait => true,
             _ => walks,
         };
         state.waits.is_none() && !unfit
@@ -361,6 +363,9 @@ impl Run<'_> {
         }
         let [real, ours] = answers;
         let step = Step { client, words: words.clone() };
+        if contains(&real, &Value::Silence) || contains(&ours, &Value::Silence) {
+            return Err(self.differ(&step, &real.to_string(), &ours.to_string()));
+        }
         if real != ours {
             let request = step.to_string();
             let request = request.split_once("> ").map_or("", |(_, words)| words);

@@ -23,6 +23,8 @@ pub enum Value {
     Values(u8, Vec<Value>),
     /// The server closed the connection.
     Closed,
+    /// Nothing came, although the client did not have to wait.
+    Silence,
 }
 
 impl Value {
@@ -70,6 +72,7 @@ impl fmt::Display for Value {
                 f.write_str("]")
             }
             Self::Closed => f.write_str("closed"),
+            Self::Silence => f.write_str("silence"),
         }
     }
 }
@@ -105,13 +108,14 @@ impl Client {
     /// The next answer.
     ///
     /// # Panics
-    /// When none comes, or what comes is no RESP.
+    /// When what comes is no RESP.
     pub fn read(&mut self) -> Value {
         match self.try_read() {
             Ok(value) => value,
             Err(error) if matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset) => {
                 Value::Closed
             }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Value::Silence,
             Err(error) => panic!("no answer: {error}"),
         }
     }

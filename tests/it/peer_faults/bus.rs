@@ -211,7 +211,7 @@ fn evict_the_key_goes_although_nobody_removed_it_and_the_epoch_tells() {
 
 #[test]
 fn a_disk_that_fills_up_refuses_writes_until_there_is_room() {
-    let run = under(EVERYSEC, "20s disk full bus for 10s");
+    let run = under(EVERYSEC, "20s disk full bus after 100B for 10s");
     assert_eq!((run.losses(), run.epochs()), (vec![], 1));
     assert_eq!(run.named("bus.aof_recovered").len(), 1);
     let told = run.named("bus.aof_write_failed")[0].text("error").expect("a reason").to_owned();

@@ -75,13 +75,12 @@ fn hello(call: &mut Call<'_>) -> Result<(), CommandError> {
             return Err(CommandError::Refused("ERR Protocol version is not an integer or out of range"));
         }
     };
-    let mut name = None;
-    let mut login = None;
+    // As in Redis each option takes effect where it stands, even if a later one is refused.
     while let Some(option) = options.next() {
         if option.eq_ignore_ascii_case(b"auth") && options.left() >= 2 {
-            login = Some((options.value()?, options.value()?));
+            authenticate(call, options.value()?, options.value()?)?;
         } else if option.eq_ignore_ascii_case(b"setname") && options.left() >= 1 {
-            name = Some(checked_name(options.value()?)?);
+            call.session.name = checked_name(options.value()?)?.to_vec();
         } else {
             let option = lossy(option);
             return Err(CommandError::RefusedArgument(format!(
@@ -89,17 +88,11 @@ fn hello(call: &mut Call<'_>) -> Result<(), CommandError> {
             )));
         }
     }
-    if let Some((user, password)) = login {
-        authenticate(call, user, password)?;
-    }
     if !call.session.authenticated {
         return Err(CommandError::Refused(
             "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> <pass> \
              option can be used to authenticate the client and select the RESP protocol version at the same time",
         ));
-    }
-    if let Some(name) = name {
-        call.session.name = name.to_vec();
     }
     call.session.protocol = protocol;
     greet(&mut call.reply, protocol, call.session.id);

@@ -1,6 +1,6 @@
 //! Commands about all keys: DBSIZE, FLUSHALL, FLUSHDB, KEYS, RANDOMKEY, SCAN; and what HSCAN shares with SCAN.
 
-use super::{Call, Command, Flag, at_least, exactly, options::Options};
+use super::{Call, Command, Flag, at_least, exactly, options::Options, until_zero};
 use crate::{db::Value, error::CommandError, glob};
 
 pub(super) const COMMANDS: &[Command] = &[
@@ -109,13 +109,18 @@ impl<'a> ScanOptions<'a> {
     }
 }
 
-/// The cursor in an argument: the number of the element met last, 0 to begin.
+/// The cursor in an argument: the number of the element met last, 0 to begin. It is read as strtoul(3) reads a C string, for
+/// which nothing is 0.
 pub(super) fn cursor(argument: &[u8]) -> Result<u64, CommandError> {
-    let (negative, digits) = match argument.strip_prefix(b"-") {
+    let text = until_zero(argument);
+    if text.is_empty() {
+        return Ok(0);
+    }
+    let (negative, digits) = match text.strip_prefix(b"-") {
         Some(digits) => (true, digits),
-        None => (false, argument),
+        None => (false, text.strip_prefix(b"+").unwrap_or(text)),
     };
-    // A negative number wraps around, as with strtoul(3).
+    // A negative number wraps around.
     let wrapped = |number: u64| if negative { number.wrapping_neg() } else { number };
     std::str::from_utf8(digits)
         .ok()

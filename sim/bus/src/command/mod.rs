@@ -339,20 +339,20 @@ fn unknown_command(args: &Args<'_>) -> CommandError {
         if arguments.len() >= QUOTED_MAX {
             break;
         }
-        let shown = quoted(argument, QUOTED_MAX - arguments.len());
+        let shown = until_zero(&argument[..argument.len().min(QUOTED_MAX - arguments.len())]);
         arguments.extend(["'", &String::from_utf8_lossy(shown), "' "]);
     }
     CommandError::UnknownCommand { name: lossy(&args[0]), arguments }
 }
 
+/// What an error shows of a name: as Redis prints it, a C string.
 fn lossy(name: &[u8]) -> String {
-    String::from_utf8_lossy(quoted(name, QUOTED_MAX)).into_owned()
+    String::from_utf8_lossy(until_zero(&name[..name.len().min(QUOTED_MAX)])).into_owned()
 }
 
-/// What an error shows of an argument: as a C string it ends at a zero byte.
-fn quoted(argument: &[u8], limit: usize) -> &[u8] {
-    let shown = &argument[..argument.len().min(limit)];
-    shown.split(|byte| *byte == 0).next().unwrap_or(shown)
+/// Bytes as a C string: up to the first zero.
+fn until_zero(bytes: &[u8]) -> &[u8] {
+    bytes.split(|byte| *byte == 0).next().unwrap_or(bytes)
 }
 
 #[cfg(test)]

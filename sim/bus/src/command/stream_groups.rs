@@ -101,14 +101,21 @@ impl GroupOptions {
     }
 }
 
+/// Refuses options that are repeated beyond the arguments that the subcommand can have; Redis counts them last.
+fn options_once(call: &Call<'_>, most: usize) -> Result<(), CommandError> {
+    if call.args.len() > most { Err(subcommand_syntax(call, "XGROUP")) } else { Ok(()) }
+}
+
 fn create(call: &mut Call<'_>) -> Result<(), CommandError> {
     let options = GroupOptions::parse(call, true)?;
     let (key, name, id) = (&call.args[2], &call.args[3], &call.args[4]);
-    let db = &mut call.state.db;
-    let stream = db.stream(key)?;
+    let stream = call.state.db.stream(key)?;
     if stream.is_none() && !options.make_stream {
         return Err(NO_STREAM);
     }
+    options_once(call, 8)?;
+    let db = &mut call.state.db;
+    let stream = db.stream(key)?;
     let last_id = match id {
         b"$" => stream.map_or(StreamId::MIN, |stream| stream.log.last_id()),
         id => entry_id(id, 0)?,
@@ -182,6 +189,8 @@ fn destroy(call: &mut Call<'_>) -> Result<(), CommandError> {
 fn set_id(call: &mut Call<'_>) -> Result<(), CommandError> {
     let options = GroupOptions::parse(call, false)?;
     let (key, name, id) = (&call.args[2], &call.args[3], &call.args[4]);
+    existing(call.state.db.stream_mut(key)?, key, name)?;
+    options_once(call, 7)?;
     let (group, newest) = existing(call.state.db.stream_mut(key)?, key, name)?;
     group.last_id = match id {
         b"$" => newest,
