@@ -70,6 +70,7 @@ pub(crate) mod state {
     pub(crate) const UNDEFINED_FUNCTION: &str = "42883";
     pub(crate) const UNDEFINED_OBJECT: &str = "42704";
     pub(crate) const UNDEFINED_PARAMETER: &str = "42P02";
+    pub(crate) const UNDEFINED_SCHEMA: &str = "3F000";
     pub(crate) const UNDEFINED_TABLE: &str = "42P01";
     pub(crate) const UNIQUE_VIOLATION: &str = "23505";
     pub(crate) const WRONG_OBJECT_TYPE: &str = "42809";

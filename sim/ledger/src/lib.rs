@@ -12,7 +12,7 @@
 //! - The same statements in the same order make the same files, byte for byte.
 //!
 //! Deliberately absent, refused with 0A000: windows, recursive queries, row locks in joins, `ALTER` and `DROP`, isolation
-//! above READ COMMITTED, encryption, users and their rights, COPY, the system catalog.
+//! above READ COMMITTED, encryption, users and their rights, COPY.
 
 mod connection;
 mod data;

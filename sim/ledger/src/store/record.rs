@@ -155,6 +155,8 @@ fn put_value(value: &Value, out: &mut Vec<u8>) {
         Value::Null => out.push(NULL),
         Value::Bool(value) => out.push(if *value { TRUE } else { FALSE }),
         Value::Int(value) => put_tagged(INT, *value, out),
+        // No column can have it.
+        Value::Object(oid, _) => put_tagged(INT, i64::from(*oid), out),
         Value::Numeric(value) => {
             out.push(NUMERIC);
             out.push(value.scale() as u8);

@@ -64,10 +64,10 @@ impl<'a> View<'a> {
         Ok(())
     }
 
-    /// The definitions of the tables, in the order of their creation.
-    pub(crate) fn schemas(&self) -> impl Iterator<Item = &'a Schema> + use<'a> {
+    /// The definitions of the tables with their numbers, in the order of their creation.
+    pub(crate) fn numbered(&self) -> impl Iterator<Item = (usize, &'a Schema)> + use<'a> {
         let published = |(_, table): &(usize, &Table)| table.published;
-        self.tables.iter().filter(published).map(|(_, table)| &table.schema)
+        self.tables.iter().filter(published).map(|(number, table)| (number, &table.schema))
     }
 
     /// The row with this key.

@@ -1,5 +1,6 @@
 //! The ledger as its clients meet it: a real driver over loopback, a disk that fails on command.
 
+mod catalog;
 mod checkpoint;
 mod deadlock;
 mod disk;

@@ -26,6 +26,7 @@ use expr::Binder;
 
 use super::plan::{Output, Plan, Prepared};
 use crate::{
+    data::Type,
     error::{Result, SqlError},
     store::Catalog,
 };
@@ -98,9 +99,9 @@ fn output_name(expr: &sqlparser::ast::Expr) -> String {
     use sqlparser::ast::Expr as Ast;
     let weak = match expr {
         Ast::Nested(inner) => return output_name(inner),
-        Ast::Cast { data_type, .. } => {
-            types::data_type(data_type).map_or("?column?", |(ty, _)| ty.internal_name())
-        }
+        Ast::Cast { data_type, .. } => types::object_type(data_type)
+            .or_else(|| types::data_type(data_type).ok().map(|(ty, _)| ty))
+            .map_or("?column?", Type::internal_name),
         Ast::Case { .. } => "case",
         Ast::Exists { .. } => "exists",
         Ast::Array(_) => "array",
