@@ -56,9 +56,9 @@ impl State {
 
     /// Remembers what a power loss, and what a kill of the process, would leave now.
     fn remember(&mut self) {
-        if self.history.is_some() {
-            let states = [(self.note, self.platter()), (self.note, self.cache())];
-            self.history.as_mut().unwrap().extend(states);
+        if let Some(mut history) = self.history.take() {
+            history.extend([(self.note, self.platter()), (self.note, self.cache())]);
+            self.history = Some(history);
         }
     }
 }

@@ -115,7 +115,7 @@ async fn a_password_is_asked_for_when_there_is_one() {
 async fn after_an_error_everything_is_skipped_up_to_the_next_sync() {
     let (ledger, _client) = Ledger::with_table().await;
     let parse = |sql: &str| {
-        [&[b'P'], &((sql.len() + 8) as u32).to_be_bytes()[..], b"\0", sql.as_bytes(), b"\0\0\0"].concat()
+        [b"P", &((sql.len() + 8) as u32).to_be_bytes()[..], b"\0", sql.as_bytes(), b"\0\0\0"].concat()
     };
     let bind = b"B\0\0\0\x0c\0\0\0\0\0\0\0\0";
     let execute = b"E\0\0\0\x09\0\0\0\0\0";

@@ -234,7 +234,7 @@ fn object(mut members: Vec<(Arc<str>, Json)>) -> Json {
 }
 
 fn build_object(args: &[Value]) -> Result<Json> {
-    if args.len() % 2 != 0 {
+    if !args.len().is_multiple_of(2) {
         return Err(SqlError::new(
             state::INVALID_PARAMETER_VALUE,
             "argument list must have even number of elements",

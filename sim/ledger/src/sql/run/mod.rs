@@ -61,8 +61,11 @@ pub(crate) struct Run<'a> {
 #[derive(Default)]
 pub(crate) struct Memo {
     found: RefCell<BTreeMap<usize, Arc<Found>>>,
-    patterns: RefCell<BTreeMap<(Arc<str>, bool), Arc<Regex>>>,
+    patterns: RefCell<BTreeMap<Pattern, Arc<Regex>>>,
 }
+
+/// The text of a pattern, and whether it ignores case.
+type Pattern = (Arc<str>, bool);
 
 /// The rows of a subquery that does not depend on the row around it.
 pub(crate) struct Found {
