@@ -185,7 +185,8 @@ async fn ids_are_the_same_after_a_recovery() {
     let (ledger, client) = desk().await;
     let before = rows(&client, "SELECT oid, relname FROM pg_class").await;
     assert_eq!(before.len(), 5);
-    let after = ledger.after_power_loss().await.client().await;
+    let restarted = ledger.after_power_loss().await;
+    let after = restarted.client().await;
     assert_eq!(rows(&after, "SELECT oid, relname FROM pg_class").await, before);
 }
 
