@@ -135,6 +135,39 @@ ORDER BY i.indisprimary DESC, c2.relname;"
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn checks_and_defaults_are_shown_in_the_words_of_postgresql() {
+    let ledger = Ledger::start().await;
+    let client = ledger.client().await;
+    let table = "CREATE TABLE x (qty NUMERIC NOT NULL CHECK (qty > 0),
+        note VARCHAR(20) DEFAULT 'a' CHECK (note IN ('a', 'b')),
+        n BIGINT DEFAULT -1 CHECK (n BETWEEN 1 AND 5 OR n IS NULL),
+        c TEXT CHECK (NOT (c LIKE 'x%')), p NUMERIC(18,4) DEFAULT 0.5, d INT DEFAULT 2 + 3 CHECK (d + 1 > 2),
+        CHECK (qty * 2 > p AND length(c) <> 3), CHECK (note = 'q' AND c <> 'a' || 'b'))";
+    client.batch_execute(table).await.unwrap();
+    let both = "SELECT conname, pg_get_constraintdef(oid, true), pg_get_constraintdef(oid)
+                FROM pg_constraint WHERE conrelid = 'x'::regclass ORDER BY 1";
+    assert_eq!(
+        rows(&client, both).await,
+        [
+            "x_c_check|CHECK (NOT c ~~ 'x%'::text)|CHECK ((NOT (c ~~ 'x%'::text)))",
+            "x_check|CHECK ((qty * 2::numeric) > p AND length(c) <> 3)|CHECK ((((qty * (2)::numeric) > p) AND (length(c) <> 3)))",
+            "x_check1|CHECK (note::text = 'q'::text AND c <> ('a'::text || 'b'::text))|CHECK ((((note)::text = 'q'::text) AND (c <> ('a'::text || 'b'::text))))",
+            "x_d_check|CHECK ((d + 1) > 2)|CHECK (((d + 1) > 2))",
+            "x_n_check|CHECK (n >= 1 AND n <= 5 OR n IS NULL)|CHECK ((((n >= 1) AND (n <= 5)) OR (n IS NULL)))",
+            "x_note_check|CHECK (note::text = ANY (ARRAY['a'::character varying, 'b'::character varying]::text[]))|CHECK (((note)::text = ANY ((ARRAY['a'::character varying, 'b'::character varying])::text[])))",
+            "x_qty_check|CHECK (qty > 0::numeric)|CHECK ((qty > (0)::numeric))",
+        ]
+    );
+    let defaults = "SELECT column_default FROM information_schema.columns WHERE column_default IS NOT NULL ORDER BY ordinal_position";
+    assert_eq!(rows(&client, defaults).await, ["'a'::character varying", "'-1'::integer", "0.5", "(2 + 3)"]);
+    client
+        .batch_execute("CREATE TABLE y (n INT CHECK (CASE WHEN n > 0 THEN true ELSE false END))")
+        .await
+        .unwrap();
+    assert_eq!(code(&client, "SELECT pg_get_constraintdef(oid) FROM pg_constraint").await, "0A000");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_the_server_does_not_have_is_an_empty_table_and_not_an_error() {
     let (_ledger, client) = desk().await;
     let oid = oid(&client, "fills").await;

@@ -21,16 +21,16 @@ pub(crate) fn key_columns(schema: &Schema, columns: &[usize]) -> String {
 }
 
 /// A column's default; none if it is null.
-pub(crate) fn default(schema: &Schema, column: usize) -> Result<Option<String>> {
+pub(super) fn default(schema: &Schema, column: usize, pretty: bool) -> Result<Option<String>> {
     let column = &schema.columns[column];
     Ok(Some(match &column.default {
         None | Some(Expr::Const(Value::Null)) => return Ok(None),
         // The conversion to the column's type is implicit, and a number is shown as if it had none.
         Some(Expr::Const(Value::Numeric(number))) => number.normalize().to_string(),
         Some(Expr::Cast { expr, context: Context::Assignment, .. }) => {
-            Writer { schema, pretty: true }.show(expr, column.ty)?.0
+            Writer { schema, pretty }.show(expr, column.ty)?.0
         }
-        Some(expr) => Writer { schema, pretty: true }.show(expr, column.ty)?.0,
+        Some(expr) => Writer { schema, pretty }.show(expr, column.ty)?.0,
     }))
 }
 

@@ -85,7 +85,7 @@ fn column_row(table: TableObject<'_>, position: usize) -> Result<Vec<Value>> {
         text(&table.schema.name),
         text(&column.name),
         Value::Int(position as i64 + 1),
-        definition::default(table.schema, position)?.map_or(Value::Null, Value::from),
+        definition::default(table.schema, position, false)?.map_or(Value::Null, Value::from),
         text(if column.not_null { "NO" } else { "YES" }),
         Value::from(data_type),
         length,

@@ -125,7 +125,7 @@ pub(super) const ALL: &[SystemTable] = &[
         let mut rows = Vec::new();
         for table in Object::tables(scope) {
             for column in 0..table.schema.columns.len() {
-                if let Some(default) = definition::default(table.schema, column)? {
+                if let Some(default) = definition::default(table.schema, column, true)? {
                     rows.push(vec![
                         number(table.default(column)),
                         number(table.oid),
