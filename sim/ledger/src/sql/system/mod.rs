@@ -43,7 +43,7 @@ static ALL: [SystemTable; 1] = [SystemTable {
     ],
     rows: |scope| {
         let row = |schema: &crate::store::Schema| {
-            let indexed = !schema.uniques.is_empty();
+            let indexed = !schema.indexes.is_empty();
             vec![
                 Value::from("public"),
                 Value::from(&*schema.name),
