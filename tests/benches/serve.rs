@@ -21,7 +21,7 @@ use runtime::{
     clients::broker::{Broker, Credentials},
     core::{ClientOrderId, Intent, IntentId, Side},
 };
-use servers::{Server, program};
+use servers::{Server, program, version};
 use tempfile::TempDir;
 
 /// The allocator of the `tradewind` binary.
@@ -29,6 +29,7 @@ use tempfile::TempDir;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() {
+    println!("beside Redis {} and PostgreSQL {}", version("redis-server"), version("postgres"));
     println!("{:<44} {:>12} {:>12}", "operation", "per second", "× real");
     bus();
     ledger();

@@ -128,7 +128,7 @@ impl System {
             let server =
                 bus::Server::bind(env, bus::Config { port: 0, ..bus::Config::default() }).await.unwrap();
             port.send(server.port()).unwrap();
-            server.run().await;
+            server.run().await.unwrap();
         });
         let exchange = system.exchange.clone();
         system.serve("broker", |env, port| async move {

@@ -61,9 +61,12 @@ fn every_scenario_has_its_snapshot_and_its_planted_bug() {
 
 #[test]
 fn every_test_file_is_part_of_its_binary() {
-    let main = read(&root().join("tests/it/main.rs"));
-    for module in stems("tests/it", "rs").iter().filter(|stem| *stem != "main") {
-        assert!(main.contains(&format!("mod {module};")), "tests/it/{module}.rs is not compiled");
+    let top = root().join("tests/it");
+    for path in files(&top, "rs") {
+        let (stem, directory) = (path.file_stem().expect("a file"), path.parent().expect("a directory"));
+        let parent = if directory == top { top.join("main.rs") } else { directory.with_extension("rs") };
+        let declared = format!("mod {};", stem.display());
+        assert!(stem == "main" || read(&parent).contains(&declared), "{} is not compiled", path.display());
     }
 }
 

@@ -63,16 +63,20 @@ impl Target {
     /// None when `uri` is not that of a stream.
     pub fn of(uri: &Uri) -> Option<Self> {
         let path = ROUTES.iter().find_map(|route| uri.path().strip_prefix(route)).unwrap_or(uri.path());
+        let query = uri.query().unwrap_or_default().as_bytes();
+        let param = |wanted: &str| form_urlencoded::parse(query).find(|(name, _)| name == wanted);
         let (combined, list) = match path {
             "/ws" => (false, Cow::Borrowed("")),
             "/stream" => {
-                let query = uri.query().unwrap_or_default().as_bytes();
-                let streams = form_urlencoded::parse(query).find(|(name, _)| name == "streams");
+                let streams = param("streams");
                 (true, streams.map_or(Cow::Borrowed(""), |(_, value)| value))
             }
             path => (false, Cow::Borrowed(path.strip_prefix("/ws/")?)),
         };
-        let names = list.split('/').filter(|name| !name.is_empty()).map(String::from).collect();
+        let mut names: Vec<String> =
+            list.split('/').filter(|name| !name.is_empty()).map(String::from).collect();
+        // The newer addresses give the key of an account's stream as a parameter.
+        names.extend(param("listenKey").map(|(_, key)| key.into_owned()));
         Some(Self { combined, names })
     }
 }
@@ -129,8 +133,12 @@ mod tests {
     #[test]
     fn an_address_may_begin_with_the_kind_of_its_streams() {
         let names = |uri: &'static str| Target::of(&Uri::from_static(uri)).map(|target| target.names);
-        assert_eq!(names("/market/stream?streams=btcusdt@aggTrade"), Some(vec!["btcusdt@aggTrade".to_owned()]));
+        assert_eq!(
+            names("/market/stream?streams=btcusdt@aggTrade"),
+            Some(vec!["btcusdt@aggTrade".to_owned()])
+        );
         assert_eq!(names("/private/ws/key"), Some(vec!["key".to_owned()]));
+        assert_eq!(names("/private/ws/?listenKey=key"), Some(vec!["key".to_owned()]));
         assert_eq!(names("/public/ws"), Some(vec![]));
         assert_eq!(names("/other/ws/key"), None);
         assert_eq!(names("/market"), None);

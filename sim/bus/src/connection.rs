@@ -283,7 +283,8 @@ impl Connection {
         pause
     }
 
-    /// Writes the output once what it tells of is recorded. Does not outlast the client's being sent away.
+    /// Writes the output once what it tells of is recorded. Does not outlast the client's being sent away. Whoever rings
+    /// meanwhile is still to be heard afterwards: it may have been for a message.
     async fn write(&mut self) -> io::Result<()> {
         if self.output.is_empty() {
             return Ok(());
@@ -295,6 +296,7 @@ impl Connection {
             stream.write_all(output).await?;
             stream.flush().await
         });
+        let mut rung = false;
         loop {
             let deadline = {
                 let state = &mut *shared.state();
@@ -309,9 +311,12 @@ impl Connection {
                     written?;
                     break;
                 }
-                () = bell.notified() => {}
+                () = bell.notified() => rung = true,
                 () = reached(deadline) => shared.state().clients.send_away(id, "output buffer limit"),
             }
+        }
+        if rung {
+            bell.notify_one();
         }
         self.shared.state().statistics.output_bytes += self.output.len() as u64;
         self.output.clear();

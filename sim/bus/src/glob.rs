@@ -3,8 +3,12 @@
 //!
 //! Deliberately absent: patterns that ignore case; who needs one lowers both sides.
 
-/// Whether `text` as a whole fits `pattern`. Takes at most the product of both lengths, however many stars there are.
+/// Whether `text` as a whole fits `pattern`; as in Redis the empty text fits only the empty pattern. Takes at most the
+/// product of both lengths, however many stars there are.
 pub(crate) fn matches(pattern: &[u8], text: &[u8]) -> bool {
+    if text.is_empty() {
+        return pattern.is_empty();
+    }
     let (mut at, mut seen) = (0, 0);
     // Behind the last star, and what of the text that star has not swallowed yet.
     let mut retry: Option<(usize, usize)> = None;
@@ -94,6 +98,7 @@ mod tests {
             }
         }
         assert!(!matches(b"", b"a") && matches(b"", b""));
+        assert!(!matches(b"*", b"") && matches(b"a*", b"a"));
     }
 
     #[test]

@@ -34,6 +34,7 @@ const SUBJECTS: &[&[&str]] = &[
     &["strings"],
     &["strings", "keys"],
     &["strings", "transactions"],
+    &["strings", "objects", "hashes", "streams"],
     &["hashes"],
     &["hashes", "keys"],
     &["streams"],
@@ -144,7 +145,8 @@ fn the_bus_answers_as_redis_does() {
     let operations = wanted.clone().unwrap_or(OPERATIONS);
     let grammar = grammar();
     let tolerance = Tolerance::of("bus commands");
-    let pair = RefCell::new(Pair::new(Server::redis(&[]), Server::ours("bus", &[]), tolerance));
+    let pair =
+        RefCell::new(Pair::new(Server::redis(&["--databases", "1"]), Server::ours("bus", &[]), tolerance));
     let config = Config {
         cases: u32::try_from(operations / SESSION).expect("so many sessions"),
         failure_persistence: None,

@@ -280,8 +280,14 @@ impl Run<'_> {
     fn may(&self, client: usize, name: &str) -> bool {
         let state = &self.states[client];
         let transaction = state.queued.is_some();
-        let unfit = ["SCAN", "HSCAN", "SSCAN", "ZSCAN"].contains(&name) || name.ends_with("SUBSCRIBE");
-        state.waits.is_none() && !(transaction && unfit) && !(state.subscribed && name == "MULTI")
+        let walks = ["SCAN", "HSCAN", "SSCAN", "ZSCAN"].contains(&name);
+        let unfit = match (transaction, state.subscribed) {
+            (false, false) => false,
+            (true, _) if name.ends_with("SUBSCRIBE") => true,
+            (_, true) if name == "MULTI" => true,
+            _ => walks,
+        };
+        state.waits.is_none() && !unfit
     }
 
     fn connect(&mut self, client: usize) {
@@ -369,7 +375,7 @@ impl Run<'_> {
 
     /// Keeps in mind what the answer says of the client's state, and counts.
     fn note(&mut self, client: usize, words: &Words, answer: &Value) {
-        let name = String::from_utf8_lossy(&words[0]).to_uppercase();
+        let name = words[0].to_ascii_uppercase().escape_ascii().to_string();
         let state = &mut self.states[client];
         let queued = Value::Line(b'+', b"QUEUED".to_vec());
         match name.as_str() {

@@ -100,12 +100,13 @@ def rest():
     step("what must be refused")
     refused(-1121, client.futures_get_open_orders, symbol="NOSUCH")
     refused(-1111, client.futures_create_order, **(resting | {"quantity": "0.0105"}))
-    refused(-4014, client.futures_create_order, **(resting | {"price": "30000.05"}))
+    refused(-1111, client.futures_create_order, **(resting | {"price": "30000.05"}))
     refused(-4164, client.futures_create_order, **(resting | {"quantity": "0.001"}))
     refused(-2019, client.futures_create_order, **(resting | {"quantity": "900", "price": "40000"}))
     refused(-1022, point(Client("key", "wrong", ping=False)).futures_account_balance)
     refused(-2015, point(Client("nobody", "secret", ping=False)).futures_account_balance)
-    refused(-1021, client.futures_account_balance, recvWindow=70000)
+    client.timestamp_offset = -60_000
+    refused(-1021, client.futures_account_balance)
 
 
 async def event(socket, kind, also=lambda event: True):

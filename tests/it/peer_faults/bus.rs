@@ -5,7 +5,7 @@ use env::{Env, fact};
 use faults::Board;
 use redis::Value;
 use runtime::clients::bus::Bus;
-use sim::{Case, Event, Options, Outcome, Plan, mins, ms, run, secs};
+use sim::{Case, Event, Options, Outcome, Plan, mins, ms, run};
 use tokio::time::{Instant, sleep};
 
 /// Nothing survives the process.

@@ -339,14 +339,20 @@ fn unknown_command(args: &Args<'_>) -> CommandError {
         if arguments.len() >= QUOTED_MAX {
             break;
         }
-        let shown = &argument[..argument.len().min(QUOTED_MAX - arguments.len())];
+        let shown = quoted(argument, QUOTED_MAX - arguments.len());
         arguments.extend(["'", &String::from_utf8_lossy(shown), "' "]);
     }
     CommandError::UnknownCommand { name: lossy(&args[0]), arguments }
 }
 
 fn lossy(name: &[u8]) -> String {
-    String::from_utf8_lossy(&name[..name.len().min(QUOTED_MAX)]).into_owned()
+    String::from_utf8_lossy(quoted(name, QUOTED_MAX)).into_owned()
+}
+
+/// What an error shows of an argument: as a C string it ends at a zero byte.
+fn quoted(argument: &[u8], limit: usize) -> &[u8] {
+    let shown = &argument[..argument.len().min(limit)];
+    shown.split(|byte| *byte == 0).next().unwrap_or(shown)
 }
 
 #[cfg(test)]

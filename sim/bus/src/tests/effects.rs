@@ -100,13 +100,15 @@ async fn replay(steps: &[(&str, u16)]) -> (Vec<String>, Vec<String>) {
     let seen = original.answers(&SEEN).await;
     let effects = original.shared.state().db.effects.take();
     let copy = World::start().await;
+    copy.jump(original.now_ms() - copy.now_ms());
+    // As when a log is read: later than all that it tells, and nothing expires but by its recorded end.
+    copy.shared.state().db.loading = true;
     let mut client = copy.client();
     client.send_raw(&effects).await;
     client.send(&["QUIT"]).await;
     let answers = client.rest().await;
     assert!(answers.iter().all(|line| !line.starts_with('-')), "{answers:?}");
-    // The copy's clock stood at the beginning: as when a log is read, nothing expires but by its recorded end.
-    copy.jump(original.now_ms() - copy.now_ms());
+    copy.shared.state().db.loading = false;
     (seen, copy.answers(&SEEN).await)
 }
 

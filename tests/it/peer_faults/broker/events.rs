@@ -95,13 +95,13 @@ fn stream_mute_connections_stay_open_and_what_happens_meanwhile_is_lost() {
 
 #[test]
 fn stream_corrupt_breaks_json_or_the_frame_and_the_client_drops_the_stream() {
-    let json = seeded(3, "3.5s peer broker stream-corrupt 30% for 2s");
+    let json = seeded(3, "3.5s peer broker stream-corrupt 80% for 2s");
     let told = reasons(&json, "market.lost");
     assert!(
         !told.is_empty() && told.iter().all(|reason| reason.starts_with("malformed message")),
         "{told:?}"
     );
-    let frames = seeded(3, "3.5s peer broker stream-corrupt 30% frames for 2s");
+    let frames = seeded(3, "3.5s peer broker stream-corrupt 80% frames for 2s");
     let told = reasons(&frames, "market.lost");
     assert!(!told.is_empty() && told.iter().all(|reason| !reason.starts_with("malformed")), "{told:?}");
     for run in [&json, &frames] {
