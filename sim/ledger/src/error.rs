@@ -26,6 +26,7 @@ pub(crate) mod state {
     pub(crate) const DATATYPE_MISMATCH: &str = "42804";
     pub(crate) const DATETIME_OVERFLOW: &str = "22008";
     pub(crate) const BAD_DATETIME: &str = "22007";
+    pub(crate) const DEPENDENT_OBJECTS: &str = "2BP01";
     pub(crate) const DISK_FULL: &str = "53100";
     pub(crate) const DEADLOCK_DETECTED: &str = "40P01";
     pub(crate) const DIVISION_BY_ZERO: &str = "22012";
@@ -64,6 +65,7 @@ pub(crate) mod state {
     pub(crate) const SERIALIZATION_FAILURE: &str = "40001";
     pub(crate) const STATEMENT_TOO_COMPLEX: &str = "54001";
     pub(crate) const STRING_TOO_LONG: &str = "22001";
+    pub(crate) const SUCCESS: &str = "00000";
     pub(crate) const SYNTAX_ERROR: &str = "42601";
     pub(crate) const TOO_MANY_CONNECTIONS: &str = "53300";
     pub(crate) const UNDEFINED_COLUMN: &str = "42703";

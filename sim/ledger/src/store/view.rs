@@ -48,7 +48,7 @@ impl<'a> View<'a> {
         }
     }
 
-    /// Calls `each` with the rows in a range of a unique index until it returns false.
+    /// Calls `each` with the rows in a range of an index until it returns false.
     pub(crate) fn range<E>(
         &self,
         number: usize,
@@ -70,7 +70,7 @@ impl<'a> View<'a> {
         self.tables.iter().filter(published).map(|(number, table)| (number, &table.schema))
     }
 
-    /// The row with this key.
+    /// The row with this key of a unique index.
     pub(crate) fn lookup(&self, number: usize, index: usize, key: &[Value]) -> Option<(u64, &'a Row)> {
         self.tables.table(number).seen_with_key(index, key, self.reader)
     }

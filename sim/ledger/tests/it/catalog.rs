@@ -236,3 +236,12 @@ async fn the_information_schema_lists_columns() {
     assert_eq!(rows(&client, tables).await, ["fills", "order_intents"]);
     assert_eq!(code(&client, "SELECT * FROM columns").await, "42P01");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_that_is_no_constraint_is_described_as_one() {
+    let (_ledger, client) = desk().await;
+    client.batch_execute("CREATE INDEX fills_by_qty ON fills (qty)").await.unwrap();
+    let sql = "SELECT i.indisunique, pg_get_indexdef(i.indexrelid), con.conname FROM pg_index i
+               LEFT JOIN pg_constraint con ON con.conindid = i.indexrelid WHERE i.indexrelid = 'fills_by_qty'::regclass";
+    assert_eq!(rows(&client, sql).await, ["f|CREATE INDEX fills_by_qty ON public.fills USING btree (qty)|-"]);
+}

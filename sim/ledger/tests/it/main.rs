@@ -2,6 +2,7 @@
 
 mod catalog;
 mod checkpoint;
+mod ddl;
 mod deadlock;
 mod disk;
 mod durability;

@@ -3,8 +3,10 @@
 //! Everything that a clause may contain is matched by name, so that a clause nobody thought of is an error (0A000) and never
 //! ignored.
 
+mod alter;
 mod ddl;
 mod dml;
+mod draft;
 mod expr;
 mod from;
 mod function;
@@ -40,6 +42,10 @@ pub(crate) fn bind(statement: &Statement, declared: &[u32], catalog: &Catalog<'_
         Statement::Update(update) => binder.update(update)?,
         Statement::Delete(delete) => binder.delete(delete)?,
         Statement::CreateTable(create) => (ddl::create_table(create)?, Vec::new()),
+        Statement::AlterTable(alter) => (binder.alter_table(alter)?, Vec::new()),
+        Statement::CreateIndex(create) => (binder.create_index(create)?, Vec::new()),
+        Statement::Drop { .. } => (binder.drop_objects(statement)?, Vec::new()),
+        Statement::Truncate(truncate) => (binder.truncate(truncate)?, Vec::new()),
         Statement::Lock(lock) => session::lock(lock, catalog)?,
         other => session::control(other)?,
     };

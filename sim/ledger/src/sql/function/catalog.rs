@@ -126,7 +126,7 @@ fn constraint(args: &[Value], scope: &Scope<'_>) -> Result<Value> {
     let pretty = args.get(1).is_some_and(Value::is_true);
     Ok(match Object::find(int_of(&args[0]), scope) {
         Some(Object::Key(table, position)) => {
-            let unique = &table.schema.uniques[position];
+            let unique = &table.schema.indexes[position];
             let kind = if unique.is_primary() { "PRIMARY KEY" } else { "UNIQUE" };
             Value::from(format!("{kind} {}", system::key_columns(table.schema, &unique.columns)))
         }
@@ -143,7 +143,7 @@ fn index(args: &[Value], scope: &Scope<'_>) -> Value {
     let Some(Object::Index(table, position)) = Object::find(int_of(&args[0]), scope) else {
         return Value::Null;
     };
-    let unique = &table.schema.uniques[position];
+    let unique = &table.schema.indexes[position];
     let column = args.get(1).map_or(0, int_of);
     if column != 0 {
         let column = usize::try_from(column - 1).ok().and_then(|column| unique.columns.get(column));
@@ -152,7 +152,8 @@ fn index(args: &[Value], scope: &Scope<'_>) -> Value {
     }
     let schema = if args.get(2).is_some_and(Value::is_true) { "" } else { "public." };
     Value::from(format!(
-        "CREATE UNIQUE INDEX {} ON {schema}{} USING btree {}",
+        "CREATE {}INDEX {} ON {schema}{} USING btree {}",
+        if unique.is_unique() { "UNIQUE " } else { "" },
         quoted(&unique.name),
         quoted(&table.schema.name),
         system::key_columns(table.schema, &unique.columns)

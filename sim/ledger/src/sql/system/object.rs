@@ -79,8 +79,12 @@ impl<'a> Object<'a> {
         let schema = table.schema;
         match (offset % BLOCK) / KIND {
             0 if position == 0 => Some(Self::Table(table)),
-            0 => schema.uniques.get(position - 1).map(|_| Self::Index(table, position - 1)),
-            1 => schema.uniques.get(position).map(|_| Self::Key(table, position)),
+            0 => schema.indexes.get(position - 1).map(|_| Self::Index(table, position - 1)),
+            1 => schema
+                .indexes
+                .get(position)
+                .filter(|index| index.is_constraint())
+                .map(|_| Self::Key(table, position)),
             2 => schema.checks.get(position).map(|_| Self::Check(table, position)),
             _ => None,
         }
@@ -90,7 +94,7 @@ impl<'a> Object<'a> {
     pub(crate) fn relation_name(self) -> Option<&'a str> {
         match self {
             Self::Table(table) => Some(&table.schema.name),
-            Self::Index(table, position) => Some(&table.schema.uniques[position].name),
+            Self::Index(table, position) => Some(&table.schema.indexes[position].name),
             Self::Key(..) | Self::Check(..) => None,
         }
     }
@@ -108,7 +112,7 @@ impl<'a> Object<'a> {
             if *table.schema.name == *name {
                 return Some(table.oid);
             }
-            let position = table.schema.uniques.iter().position(|unique| unique.name == name)?;
+            let position = table.schema.indexes.iter().position(|unique| unique.name == name)?;
             Some(table.index(position))
         };
         let found = if schema == "public" { Self::tables(scope).find_map(named) } else { None };

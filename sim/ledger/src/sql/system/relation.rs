@@ -11,7 +11,7 @@ use crate::{
         Type::{self, Bool, Char, Float4, Int2, Int4, Name, Oid, Text},
         Value,
     },
-    store::Unique,
+    store::Index,
 };
 
 const CLASS: &[(&str, Type)] = &[
@@ -142,7 +142,7 @@ pub(super) const ALL: &[SystemTable] = &[
         for table in Object::tables(scope) {
             let columns = 0..table.schema.columns.len();
             rows.extend(columns.map(|column| attribute(table, table.oid, column, column)));
-            for (index, unique) in table.schema.uniques.iter().enumerate() {
+            for (index, unique) in table.schema.indexes.iter().enumerate() {
                 let columns = unique.columns.iter().enumerate();
                 rows.extend(
                     columns.map(|(place, column)| attribute(table, table.index(index), place, *column)),
@@ -155,14 +155,17 @@ pub(super) const ALL: &[SystemTable] = &[
         let mut rows = Vec::new();
         for table in Object::tables(scope) {
             rows.push(table_class(table));
-            rows.extend((0..table.schema.uniques.len()).map(|position| index_class(table, position)));
+            rows.extend((0..table.schema.indexes.len()).map(|position| index_class(table, position)));
         }
         Ok(rows)
     }),
     catalog("pg_constraint", CONSTRAINT, |scope| {
         let mut rows = Vec::new();
         for table in Object::tables(scope) {
-            for (index, unique) in table.schema.uniques.iter().enumerate() {
+            for (index, unique) in table.schema.indexes.iter().enumerate() {
+                if !unique.is_constraint() {
+                    continue;
+                }
                 let kind = if unique.is_primary() { "p" } else { "u" };
                 let ids = (table.key(index), table.index(index));
                 rows.push(constraint(table, &unique.name, kind, ids, key(unique)));
@@ -188,14 +191,14 @@ pub(super) const ALL: &[SystemTable] = &[
     catalog("pg_index", INDEX, |scope| {
         let mut rows = Vec::new();
         for table in Object::tables(scope) {
-            let indexes = table.schema.uniques.iter().enumerate();
+            let indexes = table.schema.indexes.iter().enumerate();
             rows.extend(indexes.map(|(position, unique)| index_row(table, position, unique)));
         }
         Ok(rows)
     }),
     catalog("pg_tables", TABLES, |scope| {
         let row = |table: TableObject<'_>| {
-            let indexed = !table.schema.uniques.is_empty();
+            let indexed = !table.schema.indexes.is_empty();
             vec![
                 text("public"),
                 text(&table.schema.name),
@@ -216,8 +219,8 @@ fn position(column: usize) -> Value {
     Value::Int(column as i64 + 1)
 }
 
-fn key(unique: &Unique) -> Value {
-    Value::Array(unique.columns.iter().map(|column| position(*column)).collect())
+fn key(index: &Index) -> Value {
+    Value::Array(index.columns.iter().map(|column| position(*column)).collect())
 }
 
 fn table_class(table: TableObject<'_>) -> Vec<Value> {
@@ -226,7 +229,7 @@ fn table_class(table: TableObject<'_>) -> Vec<Value> {
         oid: table.oid,
         name: &schema.name,
         access: HEAP,
-        indexed: !schema.uniques.is_empty(),
+        indexed: !schema.indexes.is_empty(),
         kind: "r",
         columns: schema.columns.len(),
         checks: schema.checks.len(),
@@ -235,7 +238,7 @@ fn table_class(table: TableObject<'_>) -> Vec<Value> {
 }
 
 fn index_class(table: TableObject<'_>, position: usize) -> Vec<Value> {
-    let unique = &table.schema.uniques[position];
+    let unique = &table.schema.indexes[position];
     class(&Class {
         oid: table.index(position),
         name: &unique.name,
@@ -362,24 +365,24 @@ fn constraint(
     ]
 }
 
-fn index_row(table: TableObject<'_>, position: usize, unique: &Unique) -> Vec<Value> {
-    let columns = Value::Int(unique.columns.len() as i64);
+fn index_row(table: TableObject<'_>, position: usize, index: &Index) -> Vec<Value> {
+    let columns = Value::Int(index.columns.len() as i64);
     vec![
         number(table.index(position)),
         number(table.oid),
         columns.clone(),
         columns,
-        YES,
+        Value::Bool(index.is_unique()),
         NO,
-        Value::Bool(unique.is_primary()),
-        NO,
-        YES,
+        Value::Bool(index.is_primary()),
         NO,
         YES,
+        NO,
+        YES,
         YES,
         YES,
         NO,
-        key(unique),
+        key(index),
         Value::Null,
         Value::Null,
     ]
