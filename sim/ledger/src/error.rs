@@ -26,6 +26,7 @@ pub(crate) mod state {
     pub(crate) const DATATYPE_MISMATCH: &str = "42804";
     pub(crate) const DATETIME_OVERFLOW: &str = "22008";
     pub(crate) const BAD_DATETIME: &str = "22007";
+    pub(crate) const DEPENDENT_OBJECTS: &str = "2BP01";
     pub(crate) const DISK_FULL: &str = "53100";
     pub(crate) const DEADLOCK_DETECTED: &str = "40P01";
     pub(crate) const DIVISION_BY_ZERO: &str = "22012";
@@ -64,12 +65,14 @@ pub(crate) mod state {
     pub(crate) const SERIALIZATION_FAILURE: &str = "40001";
     pub(crate) const STATEMENT_TOO_COMPLEX: &str = "54001";
     pub(crate) const STRING_TOO_LONG: &str = "22001";
+    pub(crate) const SUCCESS: &str = "00000";
     pub(crate) const SYNTAX_ERROR: &str = "42601";
     pub(crate) const TOO_MANY_CONNECTIONS: &str = "53300";
     pub(crate) const UNDEFINED_COLUMN: &str = "42703";
     pub(crate) const UNDEFINED_FUNCTION: &str = "42883";
     pub(crate) const UNDEFINED_OBJECT: &str = "42704";
     pub(crate) const UNDEFINED_PARAMETER: &str = "42P02";
+    pub(crate) const UNDEFINED_SCHEMA: &str = "3F000";
     pub(crate) const UNDEFINED_TABLE: &str = "42P01";
     pub(crate) const UNIQUE_VIOLATION: &str = "23505";
     pub(crate) const WRONG_OBJECT_TYPE: &str = "42809";

@@ -119,7 +119,7 @@ impl Replica {
         let schema = &table.schema;
         let position = schema.column(column)?;
         let key = text::parse(value, schema.columns[position].ty).ok()?;
-        let index = schema.uniques.iter().position(|unique| unique.columns == [position]);
+        let index = schema.indexes.iter().position(|index| index.is_unique() && index.columns == [position]);
         let values = match index {
             Some(index) => table.get(table.lookup(index, std::slice::from_ref(&key))?)?,
             None => table.rows().find(|(_, row)| row[position] == key)?.1,

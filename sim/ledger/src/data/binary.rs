@@ -33,6 +33,7 @@ pub(crate) fn write(value: &Value, ty: Type, out: &mut BytesMut) {
         Value::Float4(value) => out.put_f32(value.0 as f32),
         Value::Float8(value) => out.put_f64(value.0),
         Value::Uuid(bytes) => out.put_slice(bytes),
+        Value::Object(oid, _) => out.put_u32(*oid),
         Value::Array(elements) => array::write_binary(elements, ty, out),
         Value::Json(document) => {
             let mut text = String::new();
@@ -56,6 +57,7 @@ pub(crate) fn read(bytes: &[u8], ty: Type) -> Result<Value> {
         Type::Numeric => Value::Numeric(numeric::read_binary(bytes)?),
         Type::Int2 => Value::Int(i16::from_be_bytes(bytes.try_into().map_err(|_| malformed())?).into()),
         Type::Oid => Value::Int(u32::from_be_bytes(bytes.try_into().map_err(|_| malformed())?).into()),
+        Type::Regclass | Type::Regnamespace | Type::Regtype => return Err(text::out_of_reach(ty)),
         Type::Float4 => {
             let value = f32::from_be_bytes(bytes.try_into().map_err(|_| malformed())?);
             Value::Float4(Float(value.into()))

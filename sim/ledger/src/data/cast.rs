@@ -29,6 +29,9 @@ pub(crate) fn allowed(from: Type, to: Type) -> Option<Context> {
     }
     match (from, to) {
         (from, to) if from == to => Some(Context::Implicit),
+        (from, Oid) if from.is_object() => Some(Context::Implicit),
+        (from, Int4 | Int8) if from.is_object() => Some(Context::Assignment),
+        (_, to) if to.is_object() => None,
         (Unknown, _)
         | (Date, Timestamp | Timestamptz)
         | (Timestamp, Timestamptz)
@@ -88,6 +91,9 @@ fn retype(value: Value, from: Type, to: Type) -> Result<Value> {
         (Value::Int(value), Type::Float4) => Value::Float4(Float(f64::from(value as f32))),
         (Value::Int(value), Type::Float8) => Value::Float8(Float(value as f64)),
         (Value::Int(value), Type::Bool) => Value::Bool(value != 0),
+        (Value::Object(oid, _), to) if to.is_integer() || to == Type::Oid => {
+            Value::Int(integer(oid.into(), to)?)
+        }
         (Value::Bool(value), Type::Int4) => Value::Int(value.into()),
         (Value::Numeric(value), to) if to.is_integer() => {
             Value::Int(integer(numeric::to_int(value).ok_or_else(|| range(to))?, to)?)

@@ -16,7 +16,7 @@ pub(crate) fn write(value: &Value, out: &mut String) {
         Value::Numeric(value) => {
             let _ = write!(out, "{value}");
         }
-        Value::Text(value) => out.push_str(value),
+        Value::Text(value) | Value::Object(_, value) => out.push_str(value),
         Value::Timestamp(micros) => timestamp::write(*micros, false, out),
         Value::LocalTimestamp(micros) => timestamp::write(*micros, true, out),
         Value::Date(days) => timestamp::write_date(*days, out),
@@ -53,6 +53,7 @@ pub(crate) fn parse(text: &str, ty: Type) -> Result<Value> {
         Type::Char | Type::Name | Type::Text | Type::Varchar | Type::Unknown => Value::Text(text.into()),
         Type::Int2 => Value::Int(parse_int(text, ty, i64::from(i16::MIN), i64::from(i16::MAX))?),
         Type::Oid => Value::Int(parse_int(text, ty, 0, i64::from(u32::MAX))?),
+        Type::Regclass | Type::Regnamespace | Type::Regtype => return Err(out_of_reach(ty)),
         Type::Float4 => Value::Float4(float::parse(text, ty)?),
         Type::Float8 => Value::Float8(float::parse(text, ty)?),
         Type::Timestamp => Value::LocalTimestamp(timestamp::parse(text, true)?),
@@ -73,6 +74,11 @@ pub(crate) fn parse(text: &str, ty: Type) -> Result<Value> {
         Type::Jsonb => Value::Json(Arc::new(Json::parse(text)?)),
         Type::Bytea => Value::Bytes(parse_bytes(text)?.into()),
     })
+}
+
+/// A parameter would need the catalog to be read.
+pub(crate) fn out_of_reach(ty: Type) -> Box<SqlError> {
+    SqlError::unsupported(format!("a parameter of type {ty}"))
 }
 
 fn malformed(text: &str, ty: Type) -> Box<SqlError> {

@@ -27,6 +27,12 @@ pub(crate) enum Type {
     Numeric,
     /// The system catalog's type of object ids.
     Oid,
+    /// The number of a table or an index, shown as its name.
+    Regclass,
+    /// The number of a schema, shown as its name.
+    Regnamespace,
+    /// The number of a type, shown as its name.
+    Regtype,
     Text,
     Time,
     Timestamp,
@@ -52,7 +58,7 @@ const fn describe(ty: Type, oid: u32, array_oid: u32, name: &'static str, width:
     Description { ty, oid, array_oid, name, width }
 }
 
-static ALL: [Description; 23] = [
+static ALL: [Description; 26] = [
     describe(Type::Bool, 16, 1000, "bool", 1),
     describe(Type::Bpchar, 1042, 1014, "bpchar", -1),
     describe(Type::Bytea, 17, 1001, "bytea", -1),
@@ -69,6 +75,9 @@ static ALL: [Description; 23] = [
     describe(Type::Name, 19, 1003, "name", 64),
     describe(Type::Numeric, 1700, 1231, "numeric", -1),
     describe(Type::Oid, 26, 1028, "oid", 4),
+    describe(Type::Regclass, 2205, 2210, "regclass", 4),
+    describe(Type::Regnamespace, 4089, 4090, "regnamespace", 4),
+    describe(Type::Regtype, 2206, 2211, "regtype", 4),
     describe(Type::Text, 25, 1009, "text", -1),
     describe(Type::Time, 1083, 1183, "time", 8),
     describe(Type::Timestamp, 1114, 1115, "timestamp", 8),
@@ -85,7 +94,7 @@ impl Type {
             scalar => scalar,
         };
         // An array of arrays cannot be made, and every scalar type is listed.
-        ALL.iter().find(|description| description.ty == scalar).unwrap_or(&ALL[20])
+        ALL.iter().find(|description| description.ty == scalar).unwrap_or(&ALL[23])
     }
 
     pub(crate) fn oid(self) -> u32 {
@@ -141,6 +150,16 @@ impl Type {
         self.is_integer() || self.is_float() || self == Self::Numeric
     }
 
+    /// Whether its values are numbers of objects that show a name, for which the catalog must be asked.
+    pub(crate) fn is_object(self) -> bool {
+        matches!(self, Self::Regclass | Self::Regnamespace | Self::Regtype)
+    }
+
+    /// Every type but that of untyped literals, without arrays.
+    pub(crate) fn scalars() -> impl Iterator<Item = Self> {
+        ALL.iter().map(|description| description.ty).filter(|ty| *ty != Self::Unknown)
+    }
+
     pub(crate) fn is_string(self) -> bool {
         matches!(self, Self::Bpchar | Self::Char | Self::Name | Self::Text | Self::Varchar)
     }
@@ -167,6 +186,9 @@ impl fmt::Display for Type {
             Self::Name => "name",
             Self::Numeric => "numeric",
             Self::Oid => "oid",
+            Self::Regclass => "regclass",
+            Self::Regnamespace => "regnamespace",
+            Self::Regtype => "regtype",
             Self::Text => "text",
             Self::Time => "time without time zone",
             Self::Timestamp => "timestamp without time zone",
@@ -175,6 +197,21 @@ impl fmt::Display for Type {
             Self::Uuid => "uuid",
             Self::Varchar => "character varying",
         })
+    }
+}
+
+impl Type {
+    /// As `format_type` shows it with a `pg_attribute.atttypmod`.
+    pub(crate) fn with_modifier(self, modifier: i64) -> String {
+        const HEADER: i64 = 4;
+        let digits = modifier - HEADER;
+        match self {
+            _ if modifier < HEADER => self.to_string(),
+            Self::Array(element) => format!("{}[]", element.with_modifier(modifier)),
+            Self::Numeric => format!("{self}({},{})", digits >> 16, digits & 0xffff),
+            Self::Bpchar | Self::Varchar => format!("{self}({digits})"),
+            _ => self.to_string(),
+        }
     }
 }
 

@@ -35,6 +35,8 @@ pub(crate) enum Value {
     Time(i64),
     Interval(Interval),
     Uuid([u8; 16]),
+    /// The number of an object of the catalog, and the name under which it is shown. Never in a table.
+    Object(u32, Arc<str>),
     /// A one-dimensional array whose first index is 1.
     Array(Arc<[Value]>),
 }

@@ -176,7 +176,7 @@ impl Engine {
 
     /// The plan of a text that is at most one statement; none when it is empty.
     pub(crate) fn prepare(&self, text: &str, declared: &[u32], own: bool) -> Result<Option<Arc<Prepared>>> {
-        let version = lock(&self.state).tables.version();
+        let version = lock(&self.state).tables.version(own);
         let fits = |prepared: &&Arc<Prepared>| prepared.schema == version && *prepared.declared == *declared;
         if let Some(found) = lock(&self.cache).get(text).and_then(|cached| cached.bound.iter().find(fits)) {
             return Ok(Some(found.clone()));
@@ -208,7 +208,7 @@ impl Engine {
     /// Runs a statement of someone who has changed and locked nothing: it sees what is durable.
     pub(crate) fn read(&self, prepared: &Prepared, given: Given<'_>) -> Result<Ran> {
         let mut state = self.alive()?;
-        if is_stale(prepared, &state.tables) {
+        if is_stale(prepared, &state.tables, false) {
             return Ok(Ran::Stale);
         }
         if state.strong_locks > 0
@@ -250,8 +250,9 @@ fn run_query(
     }
 }
 
-fn is_stale(prepared: &Prepared, tables: &Tables) -> bool {
-    !prepared.tables.is_empty() && prepared.schema != tables.version()
+fn is_stale(prepared: &Prepared, tables: &Tables, own: bool) -> bool {
+    let depends = !prepared.tables.is_empty() || prepared.plan.changes_schema();
+    depends && prepared.schema != tables.version(own)
 }
 
 fn check_tables(prepared: &Prepared, tables: &Tables, own: bool) -> Result<()> {

@@ -103,16 +103,32 @@ impl State {
         None
     }
 
+    /// Who holds a lock of a table holds it of the one that has taken its place.
+    pub(super) fn hand_down(&mut self, layer: &Layer) {
+        for (old, new) in layer.successors() {
+            for open in self.open.values_mut() {
+                if let Some((_, modes)) = open.tables.iter().find(|(held, _)| *held == old).copied() {
+                    self.strong_locks += strong(modes);
+                    open.tables.push((new, modes));
+                }
+            }
+        }
+    }
+
     /// A transaction is over and has been published or undone: gives back what it held.
     pub(super) fn farewell(&mut self, open: &Open) {
-        let strong = |modes: &u8| (*modes >> (TableLock::RowExclusive as u8 + 1)).count_ones() as usize;
-        self.strong_locks -= open.tables.iter().map(|(_, modes)| strong(modes)).sum::<usize>();
+        self.strong_locks -= open.tables.iter().map(|(_, modes)| strong(*modes)).sum::<usize>();
         if self.reformer == Some(open.layer.owner) {
             self.reformer = None;
         }
         self.waits.resume(open.layer.owner);
         self.waits.wake(open.layer.owner);
     }
+}
+
+/// How many of the modes exclude readers or writers.
+fn strong(modes: u8) -> usize {
+    (modes >> (TableLock::RowExclusive as u8 + 1)).count_ones() as usize
 }
 
 fn excludes(modes: u8, wanted: TableLock) -> bool {
@@ -128,7 +144,8 @@ impl Writer {
     pub(crate) fn run(&self, prepared: &Prepared, given: Given<'_>, progress: &mut Progress) -> Result<Ran> {
         let mut state = self.engine.alive()?;
         state.waits.resume(self.id);
-        if !progress.begun() && is_stale(prepared, &state.tables) {
+        let own = state.reformer == Some(self.id);
+        if !progress.begun() && is_stale(prepared, &state.tables, own) {
             return Ok(Ran::Stale);
         }
         if let Some(holder) = self.prepare(&mut state, prepared) {

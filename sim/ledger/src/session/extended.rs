@@ -163,7 +163,7 @@ impl Session {
             }
             self.admit_text(&sql)?;
             let (answer, tag) = self.run_plan(&prepared, Origin::Text(&sql), &portal.params).await?;
-            if let Some(notice) = &answer.notice {
+            for notice in &answer.notices {
                 backend::notice(notice, &mut self.connection.out);
             }
             portal.finished = true;

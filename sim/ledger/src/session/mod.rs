@@ -207,7 +207,7 @@ impl Session {
                 return Err(SqlError::new(state::UNDEFINED_PARAMETER, "there is no parameter $1"));
             }
             let (answer, tag) = self.run_plan(&prepared, origin, &[]).await?;
-            if let Some(notice) = &answer.notice {
+            for notice in &answer.notices {
                 backend::notice(notice, &mut self.connection.out);
             }
             if prepared.plan.returns_rows() {
@@ -280,7 +280,7 @@ impl Session {
             Plan::SetTransaction { read_only } => transaction.set_modes(*read_only),
             Plan::Show { name } => {
                 let row = vec![Value::from(transaction.settings.show(name)?)];
-                return Ok((Answer { rows: vec![row], count: 1, notice: None }, "SHOW".to_owned()));
+                return Ok((Answer { rows: vec![row], count: 1, notices: Vec::new() }, "SHOW".to_owned()));
             }
             plan => {
                 if let Some(delay) = engine.slowness() {

@@ -7,7 +7,6 @@
 use std::{borrow::Cow, collections::BTreeSet, sync::Arc, vec};
 
 use super::{
-    bind::schema_from_sql,
     constraint::{check_row, unique_violation},
     eval::Scope,
     plan::{
@@ -72,7 +71,7 @@ impl Aim {
 
 /// What the expressions of a statement are given beside the tables.
 #[derive(Clone, Copy)]
-struct Given<'a> {
+pub(super) struct Given<'a> {
     inputs: Inputs<'a>,
     memo: &'a Memo,
 }
@@ -117,7 +116,25 @@ pub(crate) fn change(
     let given = Given { inputs, memo: &memo };
     let held = match plan {
         Plan::CreateTable { name, if_not_exists, sql } => {
-            progress.answer.notice = change.create_table(name, *if_not_exists, sql)?;
+            progress.answer.notices.extend(change.create_table(name, *if_not_exists, sql)?);
+            None
+        }
+        Plan::AlterTable { reform, notices }
+        | Plan::CreateIndex { reform, notices }
+        | Plan::DropIndex { reform, notices } => {
+            if let Some(reform) = reform {
+                change.reform(reform, given)?;
+            }
+            progress.answer.notices.clone_from(notices);
+            None
+        }
+        Plan::DropTable { tables, notices } => {
+            tables.iter().for_each(|table| change.tables.drop_in(change.layer, *table));
+            progress.answer.notices.clone_from(notices);
+            None
+        }
+        Plan::Truncate { tables } => {
+            tables.iter().for_each(|table| change.truncate(*table));
             None
         }
         Plan::Delete(delete) => change.delete(delete, given, progress)?,
@@ -145,22 +162,8 @@ macro_rules! take {
 }
 
 impl Change<'_> {
-    /// Creates a table, unless there is one and that is no error; then the client is told.
-    fn create_table(&mut self, name: &str, if_not_exists: bool, sql: &str) -> Result<Option<Box<SqlError>>> {
-        if self.tables.number(name).is_none() {
-            self.tables.create_in(self.layer, schema_from_sql(sql)?);
-            return Ok(None);
-        }
-        let message = format!("relation \"{name}\" already exists");
-        if if_not_exists {
-            Ok(Some(SqlError::new(state::DUPLICATE_TABLE, format!("{message}, skipping"))))
-        } else {
-            Err(SqlError::new(state::DUPLICATE_TABLE, message))
-        }
-    }
-
     /// The tables as the statement may see them.
-    fn run<'a>(&'a self, given: Given<'a>) -> Run<'a> {
+    pub(super) fn run<'a>(&'a self, given: Given<'a>) -> Run<'a> {
         Run::new(View::new(self.tables, Some(self.layer.owner)), given.inputs, given.memo)
     }
 
@@ -515,7 +518,8 @@ impl Progress {
 
 /// How an update locks its rows: less strongly when no key can change (PostgreSQL 16 docs, §13.3.2).
 fn lock_of(schema: &Schema, assignments: &[(usize, Expr)]) -> RowLock {
-    let moves_key = |column| schema.uniques.iter().any(|unique| unique.columns.contains(column));
+    let moves_key =
+        |column| schema.indexes.iter().any(|index| index.is_unique() && index.columns.contains(column));
     if assignments.iter().any(|(column, _)| moves_key(column)) {
         RowLock::Update
     } else {

@@ -13,6 +13,7 @@ mod extension;
 mod function;
 mod parse;
 mod plan;
+mod reform;
 mod run;
 mod system;
 

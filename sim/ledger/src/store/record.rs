@@ -1,13 +1,16 @@
 //! The payload of a log record: the changes of one transaction, compact and binary.
 //!
 //! A record says what each changed row became, once, whatever statements led there. Numbers are LEB128; signed ones are
-//! zigzag-coded first. A table is created by the text of its `CREATE TABLE`.
+//! zigzag-coded first. A table is created, and made to take the place of another, by the text
+//! of its `CREATE TABLE`.
 
 use std::sync::Arc;
 
 use rust_decimal::Decimal;
 
 use super::{
+    schema::Schema,
+    table::{Filling, Origins},
     tables::Tables,
     transaction::{Deed, Layer, TransactionId},
 };
@@ -20,6 +23,13 @@ const CREATE: u8 = 1;
 const PUT: u8 = 2;
 const REMOVE: u8 = 3;
 const NEXT: u8 = 4;
+const DROP: u8 = 5;
+const REFORM: u8 = 6;
+const SKIP: u8 = 7;
+
+/// Where a column's values come from, in a `REFORM`.
+const COLUMN: u8 = 0;
+const VALUE: u8 = 1;
 
 const NULL: u8 = 0;
 const FALSE: u8 = 1;
@@ -48,7 +58,14 @@ pub(crate) fn redo(tables: &Tables, layer: &Layer) -> Vec<u8> {
                 put_table(&tables.table(*number).schema.sql, &mut out);
             }
             Deed::Wrote { table, id, first: true, .. } => row_redo(tables, *table, *id, &mut out),
-            Deed::Wrote { first: false, .. } | Deed::Locked { .. } => {}
+            Deed::Dropped(number) => {
+                out.push(DROP);
+                put_number(*number as u128, &mut out);
+            }
+            Deed::Reformed { number, old, origins } => {
+                put_reform(*old, &tables.table(*number).schema.sql, origins, &mut out);
+            }
+            Deed::Wrote { first: false, .. } | Deed::Locked { .. } | Deed::Named { .. } => {}
         }
     }
     out
@@ -76,6 +93,31 @@ pub(super) fn put_table(sql: &str, out: &mut Vec<u8>) {
     put_bytes(sql.as_bytes(), out);
 }
 
+fn put_reform(old: usize, sql: &str, origins: &Origins, out: &mut Vec<u8>) {
+    out.push(REFORM);
+    put_number(old as u128, out);
+    put_bytes(sql.as_bytes(), out);
+    put_number(origins.len() as u128, out);
+    for origin in origins {
+        match origin {
+            Filling::Column(column) => {
+                out.push(COLUMN);
+                put_number(*column as u128, out);
+            }
+            Filling::Value(value) => {
+                out.push(VALUE);
+                put_value(value, out);
+            }
+        }
+    }
+}
+
+/// Encodes that the next table gets the number `next`.
+pub(super) fn put_skip(next: usize, out: &mut Vec<u8>) {
+    out.push(SKIP);
+    put_number(next as u128, out);
+}
+
 /// Encodes that the numbers below `next` have been given to rows of a table.
 pub(super) fn put_next(number: usize, next: u64, out: &mut Vec<u8>) {
     out.push(NEXT);
@@ -97,6 +139,16 @@ pub(super) fn put_row(number: usize, id: u64, row: &[Value], out: &mut Vec<u8>) 
 #[error("a record does not describe a change of these tables")]
 pub(crate) struct Malformed;
 
+/// Numbers of tables above this are taken for nonsense.
+const MAX_TABLES: usize = 1 << 24;
+
+/// A table that takes the place of another.
+struct Reform {
+    old: usize,
+    schema: Schema,
+    origins: Origins,
+}
+
 /// Applies a payload; the tables are left half-changed after an error.
 ///
 /// # Errors
@@ -106,14 +158,29 @@ pub(crate) fn apply(payload: &[u8], tables: &mut Tables) -> Result<(), Malformed
     while let Some(tag) = reader.byte() {
         match tag {
             CREATE => {
-                let text = std::str::from_utf8(reader.bytes().ok_or(Malformed)?).map_err(|_| Malformed)?;
-                let schema = sql::schema_from_sql(text).map_err(|_| Malformed)?;
+                let schema = reader.schema().ok_or(Malformed)?;
                 if tables.number(&schema.name).is_some() {
                     return Err(Malformed);
                 }
                 let mut layer = Layer::new(TransactionId(0));
                 tables.create_in(&mut layer, schema);
                 tables.publish(&layer);
+            }
+            DROP => {
+                let number = reader.size().filter(|number| tables.get(*number).is_some()).ok_or(Malformed)?;
+                let mut layer = Layer::new(TransactionId(0));
+                tables.drop_in(&mut layer, number);
+                tables.publish(&layer);
+            }
+            REFORM => {
+                let Reform { old, schema, origins } = reader.reform(tables).ok_or(Malformed)?;
+                let mut layer = Layer::new(TransactionId(0));
+                tables.reform_in(&mut layer, old, schema, origins).map_err(|_| Malformed)?;
+                tables.publish(&layer);
+            }
+            SKIP => {
+                let next = reader.size().filter(|next| *next <= MAX_TABLES).ok_or(Malformed)?;
+                tables.skip_to(next);
             }
             NEXT => {
                 let number = reader.size().ok_or(Malformed)?;
@@ -125,7 +192,7 @@ pub(crate) fn apply(payload: &[u8], tables: &mut Tables) -> Result<(), Malformed
                 let id = reader.number().and_then(|id| u64::try_from(id).ok()).ok_or(Malformed)?;
                 let width = tables.get(number).ok_or(Malformed)?.schema.columns.len();
                 let row = if tag == PUT { Some(reader.row(width).ok_or(Malformed)?) } else { None };
-                tables.replay(number, id, row);
+                tables.get_mut(number).ok_or(Malformed)?.replay(id, row);
             }
             _ => return Err(Malformed),
         }
@@ -155,6 +222,8 @@ fn put_value(value: &Value, out: &mut Vec<u8>) {
         Value::Null => out.push(NULL),
         Value::Bool(value) => out.push(if *value { TRUE } else { FALSE }),
         Value::Int(value) => put_tagged(INT, *value, out),
+        // No column can have it.
+        Value::Object(oid, _) => put_tagged(INT, i64::from(*oid), out),
         Value::Numeric(value) => {
             out.push(NUMERIC);
             out.push(value.scale() as u8);
@@ -255,6 +324,26 @@ impl<'a> Reader<'a> {
         std::str::from_utf8(self.bytes()?).ok()
     }
 
+    fn schema(&mut self) -> Option<Schema> {
+        sql::schema_from_sql(self.text()?).ok()
+    }
+
+    fn reform(&mut self, tables: &Tables) -> Option<Reform> {
+        let old = self.size()?;
+        let width = tables.get(old)?.schema.columns.len();
+        let schema = self.schema()?;
+        if self.size()? != schema.columns.len() || tables.number(&schema.name).is_some_and(|it| it != old) {
+            return None;
+        }
+        let origin = |_| match self.byte()? {
+            COLUMN => self.size().filter(|column| *column < width).map(Filling::Column),
+            VALUE => self.value().map(Filling::Value),
+            _ => None,
+        };
+        let origins = (0..schema.columns.len()).map(origin).collect::<Option<_>>()?;
+        Some(Reform { old, schema, origins })
+    }
+
     fn row(&mut self, width: usize) -> Option<Row> {
         if self.size()? != width {
             return None;
@@ -307,7 +396,9 @@ mod tests {
     fn tables() -> Tables {
         let mut tables = Tables::default();
         let sql = "CREATE TABLE t (id BIGINT PRIMARY KEY, note TEXT, qty NUMERIC, doc JSONB, raw BYTEA)";
-        tables.create(sql::schema_from_sql(sql).unwrap());
+        let mut layer = Layer::new(TransactionId(0));
+        tables.create_in(&mut layer, sql::schema_from_sql(sql).unwrap());
+        tables.publish(&layer);
         tables
     }
 
@@ -348,7 +439,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_payload_panics(payload in proptest::collection::vec(any::<u8>(), 0..64), tag in 1_u8..=4) {
+        fn no_payload_panics(payload in proptest::collection::vec(any::<u8>(), 0..64), tag in 1_u8..=7) {
             let mut tagged = vec![tag, 0];
             tagged.extend(payload);
             let _ = apply(&tagged, &mut tables());

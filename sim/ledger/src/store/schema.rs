@@ -12,11 +12,11 @@ use crate::{
 pub(crate) struct Schema {
     pub(crate) name: Arc<str>,
     pub(crate) columns: Vec<Column>,
-    /// `PRIMARY KEY` and `UNIQUE`; each has an index of the same position.
-    pub(crate) uniques: Vec<Unique>,
+    /// Those of `PRIMARY KEY` and `UNIQUE`, then those of `CREATE INDEX`.
+    pub(crate) indexes: Vec<Index>,
     /// Sorted by name, the order in which PostgreSQL checks them.
     pub(crate) checks: Vec<Check>,
-    /// The statement that makes this table again.
+    /// The statements that make this table again: `CREATE TABLE`, then `CREATE INDEX`.
     pub(crate) sql: Arc<str>,
 }
 
@@ -31,23 +31,37 @@ pub(crate) struct Column {
 }
 
 #[derive(Clone, Debug)]
-pub(crate) struct Unique {
+pub(crate) struct Index {
     pub(crate) name: String,
     pub(crate) columns: Vec<usize>,
     pub(crate) origin: Origin,
 }
 
-/// What made a unique index.
+/// What made an index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
     /// A `UNIQUE` constraint.
     Constraint,
+    /// `CREATE INDEX`
+    Index,
     PrimaryKey,
+    /// `CREATE UNIQUE INDEX`
+    UniqueIndex,
 }
 
-impl Unique {
+impl Index {
     pub(crate) fn is_primary(&self) -> bool {
         self.origin == Origin::PrimaryKey
+    }
+
+    /// Whether no two rows may have the same key.
+    pub(crate) fn is_unique(&self) -> bool {
+        self.origin != Origin::Index
+    }
+
+    /// Whether it belongs to a constraint, with which it comes and goes.
+    pub(crate) fn is_constraint(&self) -> bool {
+        matches!(self.origin, Origin::Constraint | Origin::PrimaryKey)
     }
 }
 
@@ -55,6 +69,8 @@ impl Unique {
 pub(crate) struct Check {
     pub(crate) name: String,
     pub(crate) condition: Expr,
+    /// The condition as it was written.
+    pub(crate) text: String,
 }
 
 impl Schema {

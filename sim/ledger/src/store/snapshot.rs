@@ -24,6 +24,8 @@ const PORTION: usize = 256 * 1024;
 /// What is committed at one moment. Rows are shared with the tables.
 pub(crate) struct Frozen {
     tables: Vec<FrozenTable>,
+    /// How many numbers have been given to tables, those that are gone included.
+    numbers: usize,
     /// Where the log goes on.
     segment: u64,
 }
@@ -48,7 +50,8 @@ impl Frozen {
             debug_assert!(every.is_ok(), "taking a row cannot fail");
             FrozenTable { number, sql: table.schema.sql.clone(), next: table.next_id(), rows }
         };
-        Self { tables: tables.iter().filter(|(_, table)| table.published).map(freeze).collect(), segment }
+        let published = tables.iter().filter(|(_, table)| table.published);
+        Self { tables: published.map(freeze).collect(), numbers: tables.settled(), segment }
     }
 
     pub(crate) fn segment(&self) -> u64 {
@@ -77,7 +80,12 @@ impl Frozen {
         let mut out = Output { file, end: 0, buffer: Vec::with_capacity(PORTION), check: Xxh3::new() };
         out.buffer.extend_from_slice(MARK);
         out.buffer.extend_from_slice(&self.segment.to_le_bytes());
+        let mut next = 0;
         for table in &self.tables {
+            if table.number > next {
+                record::put_skip(table.number, &mut out.buffer);
+            }
+            next = table.number + 1;
             record::put_table(&table.sql, &mut out.buffer);
             record::put_next(table.number, table.next, &mut out.buffer);
             for (id, row) in &table.rows {
@@ -86,6 +94,9 @@ impl Frozen {
                     out.flush().await?;
                 }
             }
+        }
+        if self.numbers > next {
+            record::put_skip(self.numbers, &mut out.buffer);
         }
         out.flush().await?;
         let check = out.check.digest();

@@ -1,11 +1,11 @@
-//! The rows of one table, its unique indexes, and who has changed or locked which row without having committed.
+//! The rows of one table, its indexes, and who has changed or locked which row without having committed.
 
 use std::{collections::BTreeMap, ops::Bound::Unbounded};
 
 use super::{
     index::Range,
     lock::{RowLock, RowLocks},
-    schema::Schema,
+    schema::{Index, Schema},
     transaction::TransactionId,
 };
 use crate::data::{Row, Value};
@@ -20,7 +20,8 @@ pub(crate) struct Table {
     /// Whether the transaction that created it is durable; until then it exists for that transaction only.
     pub(crate) published: bool,
     rows: BTreeMap<u64, Row>,
-    /// One per [`Schema::uniques`]. A key with a null is not indexed: nulls are distinct.
+    /// One per [`Schema::indexes`]. A key with a null is not indexed: nulls are distinct. Where keys may repeat,
+    /// the number of the row is their last part.
     indexes: Vec<BTreeMap<Box<[Value]>, u64>>,
     changes: BTreeMap<u64, Change>,
     /// Per index: keys of committed rows that an uncommitted change took away. They may come back.
@@ -39,6 +40,26 @@ pub(crate) struct Change {
     lock: RowLock,
 }
 
+/// Where the columns of a table come from that takes the place of another.
+pub(crate) type Origins = Vec<Filling>;
+
+/// Where a column's values come from.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Filling {
+    /// From the column at this position of the table before.
+    Column(usize),
+    /// The same for every row.
+    Value(Value),
+}
+
+/// Two rows have the same key in the unique index at this position; one of them is `row`.
+#[derive(Debug)]
+pub(crate) struct Duplicate {
+    pub(crate) index: usize,
+    pub(crate) row: Row,
+    pub(crate) schema: Box<Schema>,
+}
+
 /// Who stands in the way of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Conflict {
@@ -50,7 +71,7 @@ pub(crate) enum Conflict {
 
 impl Table {
     pub(crate) fn new(schema: Schema) -> Self {
-        let indexes: Vec<_> = schema.uniques.iter().map(|_| BTreeMap::new()).collect();
+        let indexes: Vec<_> = schema.indexes.iter().map(|_| BTreeMap::new()).collect();
         Self {
             schema,
             published: false,
@@ -61,6 +82,37 @@ impl Table {
             locks: RowLocks::default(),
             next: 1,
         }
+    }
+
+    /// What becomes of the table under another definition, which has as many columns as there are `origins`.
+    ///
+    /// # Errors
+    /// When two rows have the same unique key.
+    pub(super) fn reformed(&self, schema: Schema, origins: &Origins) -> Result<Self, Duplicate> {
+        let mut table = Self::new(schema);
+        table.next = self.next;
+        let is_same = origins.iter().enumerate().all(|(at, origin)| *origin == Filling::Column(at))
+            && self.schema.columns.len() == origins.len();
+        for (id, row) in &self.rows {
+            let row: Row = if is_same {
+                row.clone()
+            } else {
+                let fill = |origin: &Filling| match origin {
+                    Filling::Column(column) => row[*column].clone(),
+                    Filling::Value(value) => value.clone(),
+                };
+                origins.iter().map(fill).collect()
+            };
+            for (position, (keys, index)) in table.indexes.iter_mut().zip(&table.schema.indexes).enumerate() {
+                if let Some(key) = key(&row, index, *id)
+                    && keys.insert(key, *id).is_some()
+                {
+                    return Err(Duplicate { index: position, row, schema: Box::new(table.schema) });
+                }
+            }
+            table.rows.insert(*id, row);
+        }
+        Ok(table)
     }
 
     /// The number for a new row.
@@ -105,28 +157,28 @@ impl Table {
         }
     }
 
-    /// The row with this key as `reader` sees it.
+    /// The row with this key of a unique index as `reader` sees it.
     pub(crate) fn seen_with_key(
         &self,
         index: usize,
         key: &[Value],
         reader: Option<TransactionId>,
     ) -> Option<(u64, &Row)> {
-        let columns = &self.schema.uniques[index].columns;
+        let columns = &self.schema.indexes[index].columns;
         [self.indexes[index].get(key), self.gone[index].get(key)].into_iter().flatten().find_map(|id| {
             let row = self.seen(*id, reader)?;
             columns.iter().zip(key).all(|(column, value)| row[*column] == *value).then_some((*id, row))
         })
     }
 
-    /// Every row in a range of a unique index as `reader` sees it: by key, but rows whose key has changed come last.
+    /// Every row in a range of an index as `reader` sees it: by key, but rows whose key has changed come last.
     pub(crate) fn seen_in_range<'a>(
         &'a self,
         index: usize,
         range: &'a Range,
         reader: Option<TransactionId>,
     ) -> impl Iterator<Item = (u64, &'a Row)> {
-        let columns = &self.schema.uniques[index].columns;
+        let columns = &self.schema.indexes[index].columns;
         let entries = |keys: &'a BTreeMap<Box<[Value]>, u64>| {
             let start = range.start();
             keys.range::<[Value], _>((start.as_ref().map(Vec::as_slice), Unbounded))
@@ -147,13 +199,16 @@ impl Table {
     /// Stores or removes a row on behalf of `owner`, who must be the only one with a change of it. Returns what was there,
     /// and whether it was committed.
     pub(crate) fn write(&mut self, owner: TransactionId, id: u64, row: Option<Row>) -> (Option<Row>, bool) {
-        let moves_key = match (self.rows.get(&id), &row) {
-            (Some(old), Some(new)) => {
-                !self.schema.uniques.iter().all(|unique| same(old, new, &unique.columns))
+        let (mut moves_key, mut lock) = (true, RowLock::Update);
+        if let (Some(old), Some(new)) = (self.rows.get(&id), &row) {
+            let mut moved =
+                self.schema.indexes.iter().filter(|index| !same(old, new, &index.columns)).peekable();
+            moves_key = moved.peek().is_some();
+            // Only keys that are unique can be referred to.
+            if !moved.any(Index::is_unique) {
+                lock = RowLock::NoKeyUpdate;
             }
-            _ => true,
-        };
-        let lock = if moves_key { RowLock::Update } else { RowLock::NoKeyUpdate };
+        }
         let old = self.set(id, row);
         let first = match self.changes.get_mut(&id) {
             Some(change) => {
@@ -183,13 +238,12 @@ impl Table {
 
     /// The change of a row has been committed or undone.
     pub(crate) fn release(&mut self, id: u64) {
-        let Some(Change { before: Some(before), lock: RowLock::Update, .. }) = self.changes.remove(&id)
-        else {
+        let Some(Change { before: Some(before), .. }) = self.changes.remove(&id) else {
             return;
         };
-        for (gone, unique) in self.gone.iter_mut().zip(&self.schema.uniques) {
+        for (gone, index) in self.gone.iter_mut().zip(&self.schema.indexes) {
             if !gone.is_empty()
-                && let Some(key) = key(&before, &unique.columns)
+                && let Some(key) = key(&before, index, id)
             {
                 gone.remove(&key);
             }
@@ -202,9 +256,9 @@ impl Table {
             return;
         };
         let now = self.rows.get(&id);
-        for (gone, unique) in self.gone.iter_mut().zip(&self.schema.uniques) {
-            if let Some(key) = key(before, &unique.columns) {
-                if now.is_some_and(|now| same(before, now, &unique.columns)) {
+        for (gone, index) in self.gone.iter_mut().zip(&self.schema.indexes) {
+            if let Some(key) = key(before, index, id) {
+                if now.is_some_and(|now| same(before, now, &index.columns)) {
                     gone.remove(&key);
                 } else {
                     gone.insert(key, id);
@@ -216,20 +270,20 @@ impl Table {
     /// Changes the rows and indexes, and returns what was there.
     fn set(&mut self, id: u64, row: Option<Row>) -> Option<Row> {
         let old = self.rows.get(&id);
-        for (index, unique) in self.indexes.iter_mut().zip(&self.schema.uniques) {
+        for (keys, index) in self.indexes.iter_mut().zip(&self.schema.indexes) {
             if let (Some(old), Some(new)) = (old, &row)
-                && same(old, new, &unique.columns)
+                && same(old, new, &index.columns)
             {
                 continue;
             }
             // While several rows change, another may have taken the old key already.
-            if let Some(key) = old.and_then(|old| key(old, &unique.columns))
-                && index.get(&key) == Some(&id)
+            if let Some(key) = old.and_then(|old| key(old, index, id))
+                && keys.get(&key) == Some(&id)
             {
-                index.remove(&key);
+                keys.remove(&key);
             }
-            if let Some(key) = row.as_ref().and_then(|new| key(new, &unique.columns)) {
-                index.insert(key, id);
+            if let Some(key) = row.as_ref().and_then(|new| key(new, index, id)) {
+                keys.insert(key, id);
             }
         }
         match row {
@@ -241,7 +295,7 @@ impl Table {
         }
     }
 
-    /// The row with this key.
+    /// The row with this key of a unique index.
     pub(crate) fn lookup(&self, index: usize, key: &[Value]) -> Option<u64> {
         self.indexes[index].get(key).copied()
     }
@@ -255,13 +309,13 @@ impl Table {
         only: Option<usize>,
     ) -> Option<Conflict> {
         self.schema
-            .uniques
+            .indexes
             .iter()
             .enumerate()
-            .filter(|(index, _)| only.is_none_or(|only| only == *index))
-            .find_map(|(index, unique)| match unique.columns.as_slice() {
-                [column] => self.key_conflict(index, std::slice::from_ref(&row[*column]), writer, except),
-                columns => self.key_conflict(index, &key(row, columns)?, writer, except),
+            .filter(|(position, index)| index.is_unique() && only.is_none_or(|only| only == *position))
+            .find_map(|(position, index)| match index.columns.as_slice() {
+                [column] => self.key_conflict(position, std::slice::from_ref(&row[*column]), writer, except),
+                _ => self.key_conflict(position, &key(row, index, 0)?, writer, except),
             })
     }
 
@@ -305,7 +359,10 @@ fn same(a: &[Value], b: &[Value], columns: &[usize]) -> bool {
     columns.iter().all(|column| a[*column] == b[*column])
 }
 
-/// The values of a key; none when one of them is null.
-fn key(row: &[Value], columns: &[usize]) -> Option<Box<[Value]>> {
-    columns.iter().map(|column| Some(row[*column].clone()).filter(|value| !value.is_null())).collect()
+/// The key of the row `id` in an index; none when one of its values is null.
+fn key(row: &[Value], index: &Index, id: u64) -> Option<Box<[Value]>> {
+    let values =
+        index.columns.iter().map(|column| Some(row[*column].clone()).filter(|value| !value.is_null()));
+    let number = (!index.is_unique()).then_some(Some(Value::Int(id as i64)));
+    values.chain(number).collect()
 }

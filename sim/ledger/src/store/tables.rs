@@ -1,11 +1,14 @@
 //! All tables, by name and by number.
+//!
+//! A change of a table's definition makes a new table with a new number. Until it is durable, the old one is what everybody
+//! but its author finds under the name.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     lock::RowLock,
     schema::Schema,
-    table::Table,
+    table::{Duplicate, Origins, Table},
     transaction::{Deed, Layer, Mark},
 };
 use crate::{
@@ -13,25 +16,46 @@ use crate::{
     error::{Result, SqlError},
 };
 
-/// Every table; a table keeps its number for ever.
+/// Every table; a number is never used for another.
 #[derive(Debug, Default)]
 pub(crate) struct Tables {
-    tables: Vec<Table>,
+    /// By number; none for those that are gone.
+    tables: Vec<Option<Table>>,
+    /// What is durable.
     names: BTreeMap<Arc<str>, usize>,
+    /// What the transaction that changes the schema has made of names.
+    renamed: BTreeMap<Arc<str>, Option<usize>>,
+    /// The versions of the schema that the others and that transaction see.
     version: u64,
+    own_version: u64,
+    last_version: u64,
 }
 
 impl Tables {
+    /// The number of a table that everybody sees.
     pub(crate) fn number(&self, name: &str) -> Option<usize> {
-        self.names.get(name).copied()
+        self.find(name, false)
+    }
+
+    /// The number of a table as others see it, or as the transaction that changes the schema does.
+    pub(crate) fn find(&self, name: &str, own: bool) -> Option<usize> {
+        let renamed = if own { self.renamed.get(name) } else { None };
+        renamed.copied().unwrap_or_else(|| self.names.get(name).copied())
+    }
+
+    /// The numbers of the tables that have a name, in the order of names.
+    fn named(&self, own: bool) -> impl Iterator<Item = usize> {
+        let names = self.names.iter().filter(move |(name, _)| !own || !self.renamed.contains_key(*name));
+        let renamed = self.renamed.values().copied().filter(move |_| own).flatten();
+        names.map(|(_, number)| *number).chain(renamed)
     }
 
     pub(crate) fn get(&self, number: usize) -> Option<&Table> {
-        self.tables.get(number)
+        self.tables.get(number)?.as_ref()
     }
 
     pub(super) fn get_mut(&mut self, number: usize) -> Option<&mut Table> {
-        self.tables.get_mut(number)
+        self.tables.get_mut(number)?.as_mut()
     }
 
     /// The table of a plan.
@@ -39,68 +63,133 @@ impl Tables {
     /// # Panics
     /// When the plan was bound against another version of the schema: a caller compares versions first.
     pub(crate) fn table(&self, number: usize) -> &Table {
-        &self.tables[number]
+        self.get(number).expect("a plan that fits the schema names tables that exist")
     }
 
-    /// Changes with every change of the schema.
-    pub(crate) fn version(&self) -> u64 {
-        self.version
+    fn table_mut(&mut self, number: usize) -> &mut Table {
+        self.get_mut(number).expect("who changes a table holds a lock that keeps it")
+    }
+
+    /// Changes with every change of the schema that others see, or that the transaction making it does.
+    pub(crate) fn version(&self, own: bool) -> u64 {
+        if own { self.own_version } else { self.version }
     }
 
     /// Every table with its number.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, &Table)> {
-        self.tables.iter().enumerate()
+        let present = |(number, table)| Option::zip(Some(number), Option::as_ref(table));
+        self.tables.iter().enumerate().filter_map(present)
     }
 
-    /// Adds a table whose name is free and returns its number.
-    pub(crate) fn create(&mut self, schema: Schema) -> usize {
-        let number = self.tables.len();
-        self.names.insert(schema.name.clone(), number);
-        self.tables.push(Table::new(schema));
-        self.version += 1;
+    /// How many numbers have been given for good.
+    pub(super) fn settled(&self) -> usize {
+        let open = |table: &&Option<Table>| table.as_ref().is_some_and(|table| !table.published);
+        self.tables.len() - self.tables.iter().rev().take_while(open).count()
+    }
+
+    /// Passes over the numbers below `next`.
+    pub(super) fn skip_to(&mut self, next: usize) {
+        self.tables.resize_with(next.max(self.tables.len()), || None);
+    }
+
+    fn push(&mut self, table: Table) -> usize {
+        self.tables.push(Some(table));
+        self.tables.len() - 1
+    }
+
+    /// Adds a table, whose name is free, on behalf of the transaction of `layer`; returns its number.
+    pub(crate) fn create_in(&mut self, layer: &mut Layer, schema: Schema) -> usize {
+        let name = schema.name.clone();
+        let number = self.push(Table::new(schema));
+        layer.deeds.push(Deed::Created(number));
+        self.rename(layer, name, Some(number));
         number
     }
 
-    /// Adds a table on behalf of the transaction of `layer`.
-    pub(crate) fn create_in(&mut self, layer: &mut Layer, schema: Schema) {
-        let number = self.create(schema);
-        layer.deeds.push(Deed::Created(number));
+    /// Removes a table on behalf of the transaction of `layer`.
+    pub(crate) fn drop_in(&mut self, layer: &mut Layer, number: usize) {
+        let name = self.table(number).schema.name.clone();
+        layer.deeds.push(Deed::Dropped(number));
+        self.rename(layer, name, None);
+    }
+
+    /// Replaces a table by one of another definition, whose columns come from where `origins` say; returns its number.
+    ///
+    /// # Errors
+    /// When two rows have the same unique key.
+    pub(crate) fn reform_in(
+        &mut self,
+        layer: &mut Layer,
+        old: usize,
+        schema: Schema,
+        origins: Origins,
+    ) -> std::result::Result<usize, Duplicate> {
+        let (before, name) = (self.table(old).schema.name.clone(), schema.name.clone());
+        let number = self.push(self.table(old).reformed(schema, &origins)?);
+        layer.deeds.push(Deed::Reformed { number, old, origins });
+        self.rename(layer, before, None);
+        self.rename(layer, name, Some(number));
+        Ok(number)
+    }
+
+    fn rename(&mut self, layer: &mut Layer, name: Arc<str>, number: Option<usize>) {
+        let before = self.renamed.insert(name.clone(), number);
+        layer.deeds.push(Deed::Named { name, before });
+        self.own_version = self.next_version();
+    }
+
+    fn next_version(&mut self) -> u64 {
+        self.last_version += 1;
+        self.last_version
     }
 
     /// Stores a row on behalf of the transaction of `layer`, which must be the only one with a change of it.
     pub(crate) fn put_in(&mut self, layer: &mut Layer, number: usize, id: u64, row: Row) {
-        let (before, first) = self.tables[number].write(layer.owner, id, Some(row));
+        let (before, first) = self.table_mut(number).write(layer.owner, id, Some(row));
         layer.deeds.push(Deed::Wrote { table: number, id, before, first });
     }
 
     /// Removes a row on behalf of the transaction of `layer`, as [`Tables::put_in`].
     pub(crate) fn remove_in(&mut self, layer: &mut Layer, number: usize, id: u64) {
-        let (before, first) = self.tables[number].write(layer.owner, id, None);
+        let (before, first) = self.table_mut(number).write(layer.owner, id, None);
         layer.deeds.push(Deed::Wrote { table: number, id, before, first });
     }
 
     /// Locks a row that nobody else holds, for the transaction of `layer`.
     pub(crate) fn lock_in(&mut self, layer: &mut Layer, number: usize, id: u64, lock: RowLock) {
-        let before = self.tables[number].lock(id, lock, layer.owner);
+        let before = self.table_mut(number).lock(id, lock, layer.owner);
         if before.is_none_or(|before| before < lock) {
             layer.deeds.push(Deed::Locked { table: number, id, before });
         }
-    }
-
-    /// A change that is durable already, from the log.
-    pub(crate) fn replay(&mut self, number: usize, id: u64, row: Option<Row>) {
-        self.tables[number].replay(id, row);
     }
 
     /// Shows everybody what the transaction of `layer` did, and gives back what it held.
     pub(crate) fn publish(&mut self, layer: &Layer) {
         for deed in &layer.deeds {
             match deed {
-                Deed::Created(number) => self.tables[*number].published = true,
-                Deed::Locked { table, id, .. } => self.tables[*table].unlock(*id, layer.owner, None),
-                Deed::Wrote { table, id, first: true, .. } => self.tables[*table].release(*id),
+                Deed::Created(number) => self.table_mut(*number).published = true,
+                Deed::Dropped(number) => self.tables[*number] = None,
+                Deed::Locked { table, id, .. } => self.table_mut(*table).unlock(*id, layer.owner, None),
+                Deed::Named { name, .. } => self.publish_name(name),
+                Deed::Reformed { number, old, .. } => {
+                    self.tables[*old] = None;
+                    self.table_mut(*number).published = true;
+                }
+                Deed::Wrote { table, id, first: true, .. } => self.table_mut(*table).release(*id),
                 Deed::Wrote { first: false, .. } => {}
             }
+        }
+    }
+
+    fn publish_name(&mut self, name: &Arc<str>) {
+        // A name that was changed several times has been dealt with the first time.
+        if let Some(number) = self.renamed.remove(name) {
+            match number {
+                Some(number) => self.names.insert(name.clone(), number),
+                None => self.names.remove(name),
+            };
+            self.version = self.next_version();
+            self.own_version = self.version;
         }
     }
 
@@ -108,19 +197,24 @@ impl Tables {
     pub(crate) fn undo(&mut self, layer: &mut Layer, mark: Mark) {
         for deed in layer.deeds.drain(mark.0..).rev() {
             match deed {
-                Deed::Created(number) => self.drop_last(number),
-                Deed::Locked { table, id, before } => self.tables[table].unlock(id, layer.owner, before),
-                Deed::Wrote { table, id, before, first } => self.tables[table].unwrite(id, before, first),
+                Deed::Created(number) | Deed::Reformed { number, .. } => self.drop_last(number),
+                Deed::Dropped(_) => {}
+                Deed::Locked { table, id, before } => self.table_mut(table).unlock(id, layer.owner, before),
+                Deed::Named { name, before } => {
+                    match before {
+                        Some(before) => self.renamed.insert(name, before),
+                        None => self.renamed.remove(&name),
+                    };
+                    self.own_version = self.next_version();
+                }
+                Deed::Wrote { table, id, before, first } => self.table_mut(table).unwrite(id, before, first),
             }
         }
     }
 
     fn drop_last(&mut self, number: usize) {
-        if let Some(table) = self.tables.pop() {
-            debug_assert_eq!(self.tables.len(), number, "one transaction at a time changes the schema");
-            self.names.remove(&table.schema.name);
-            self.version += 1;
-        }
+        self.tables.pop();
+        debug_assert_eq!(self.tables.len(), number, "one transaction at a time changes the schema");
     }
 }
 
@@ -131,12 +225,28 @@ pub(crate) struct Catalog<'a> {
     pub(crate) own: bool,
 }
 
-impl Catalog<'_> {
+impl<'a> Catalog<'a> {
     /// The number of a table.
     pub(crate) fn find(&self, name: &str) -> Result<usize> {
-        let number = self.tables.number(name).ok_or_else(|| SqlError::no_table(name))?;
-        self.check(number)?;
-        Ok(number)
+        self.lookup(name).ok_or_else(|| SqlError::no_table(name))
+    }
+
+    /// The number of a table, if there is one of the name.
+    pub(crate) fn lookup(&self, name: &str) -> Option<usize> {
+        self.tables.find(name, self.own)
+    }
+
+    /// The table that has an index of this name, and its position.
+    pub(crate) fn find_index(&self, name: &str) -> Option<(usize, usize)> {
+        self.tables.named(self.own).find_map(|number| {
+            let position = self.schema(number).indexes.iter().position(|index| index.name == name)?;
+            Some((number, position))
+        })
+    }
+
+    /// Whether a table or an index has this name: they share one space of names.
+    pub(crate) fn is_taken(&self, name: &str) -> bool {
+        self.lookup(name).is_some() || self.find_index(name).is_some()
     }
 
     /// Fails as if the table did not exist when this transaction may not see it.
@@ -145,11 +255,11 @@ impl Catalog<'_> {
         if table.published || self.own { Ok(()) } else { Err(SqlError::no_table(&table.schema.name)) }
     }
 
-    pub(crate) fn schema(&self, number: usize) -> &Schema {
+    pub(crate) fn schema(&self, number: usize) -> &'a Schema {
         &self.tables.table(number).schema
     }
 
     pub(crate) fn version(&self) -> u64 {
-        self.tables.version()
+        self.tables.version(self.own)
     }
 }

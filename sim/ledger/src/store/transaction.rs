@@ -1,6 +1,8 @@
 //! What a transaction has done, so that it can be published or taken back.
 
-use super::lock::RowLock;
+use std::sync::Arc;
+
+use super::{lock::RowLock, table::Origins};
 use crate::data::Row;
 
 /// A transaction that has changed or locked something. Numbers are never used twice between two recoveries.
@@ -19,8 +21,14 @@ pub(crate) struct Layer {
 pub(super) enum Deed {
     /// The table with this number was created.
     Created(usize),
+    /// The table with this number was removed.
+    Dropped(usize),
     /// A row was locked without being changed; `before` is the lock it had from the same transaction.
     Locked { table: usize, id: u64, before: Option<RowLock> },
+    /// A name got another meaning; `before` is the one that it had for the transaction, if not that for everybody.
+    Named { name: Arc<str>, before: Option<Option<usize>> },
+    /// The table `number` took the place of `old`.
+    Reformed { number: usize, old: usize, origins: Origins },
     /// A row was stored or removed; `before` is what was there, `first` whether that was committed.
     Wrote { table: usize, id: u64, before: Option<Row>, first: bool },
 }
@@ -37,6 +45,14 @@ impl Mark {
 impl Layer {
     pub(crate) fn new(owner: TransactionId) -> Self {
         Self { owner, deeds: Vec::new() }
+    }
+
+    /// The tables that took the place of others: the number before, and the one after.
+    pub(crate) fn successors(&self) -> impl Iterator<Item = (usize, usize)> {
+        self.deeds.iter().filter_map(|deed| match deed {
+            Deed::Reformed { number, old, .. } => Some((*old, *number)),
+            _ => None,
+        })
     }
 
     /// The place that has been reached.

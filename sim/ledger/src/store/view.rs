@@ -48,7 +48,7 @@ impl<'a> View<'a> {
         }
     }
 
-    /// Calls `each` with the rows in a range of a unique index until it returns false.
+    /// Calls `each` with the rows in a range of an index until it returns false.
     pub(crate) fn range<E>(
         &self,
         number: usize,
@@ -64,13 +64,13 @@ impl<'a> View<'a> {
         Ok(())
     }
 
-    /// The definitions of the tables, in the order of their creation.
-    pub(crate) fn schemas(&self) -> impl Iterator<Item = &'a Schema> + use<'a> {
+    /// The definitions of the tables with their numbers, in the order of their creation.
+    pub(crate) fn numbered(&self) -> impl Iterator<Item = (usize, &'a Schema)> + use<'a> {
         let published = |(_, table): &(usize, &Table)| table.published;
-        self.tables.iter().filter(published).map(|(_, table)| &table.schema)
+        self.tables.iter().filter(published).map(|(number, table)| (number, &table.schema))
     }
 
-    /// The row with this key.
+    /// The row with this key of a unique index.
     pub(crate) fn lookup(&self, number: usize, index: usize, key: &[Value]) -> Option<(u64, &'a Row)> {
         self.tables.table(number).seen_with_key(index, key, self.reader)
     }

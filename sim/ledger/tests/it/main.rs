@@ -1,6 +1,8 @@
 //! The ledger as its clients meet it: a real driver over loopback, a disk that fails on command.
 
+mod catalog;
 mod checkpoint;
+mod ddl;
 mod deadlock;
 mod disk;
 mod durability;

@@ -1,13 +1,13 @@
-//! `CREATE TABLE`.
+//! `CREATE TABLE`, and the `CREATE INDEX` that follow it in the text of a definition.
 //!
-//! The schema is always made from the canonical text of the statement, when it runs and when the log is replayed, so that
+//! The schema is always made from the canonical text of the statements, when they run and when the log is replayed, so that
 //! both make the same table.
 
 use std::sync::Arc;
 
 use sqlparser::ast::{
-    CheckConstraint, ColumnOption, CreateTable, Expr as Ast, Ident, IndexColumn, PrimaryKeyConstraint,
-    Statement, TableConstraint, UniqueConstraint,
+    CheckConstraint, ColumnOption, CreateIndex, CreateTable, DataType, Expr as Ast, Ident, IndexColumn,
+    PrimaryKeyConstraint, Statement, TableConstraint, UniqueConstraint,
 };
 
 use super::{
@@ -19,7 +19,7 @@ use super::{
 use crate::{
     error::{Result, SqlError, state},
     sql::{parse, plan::Plan},
-    store::{Check, Column, Origin, Schema, Unique},
+    store::{Check, Column, Index, Origin, Schema},
 };
 
 /// Binds the statement; what it contains is checked now, made when it runs.
@@ -41,12 +41,28 @@ pub(super) fn create_table(create: &CreateTable) -> Result<Plan> {
     Ok(Plan::CreateTable { name: object_name(&create.name)?, if_not_exists: create.if_not_exists, sql })
 }
 
-/// The schema that a canonical `CREATE TABLE` describes.
+/// The schema that a canonical `CREATE TABLE` describes, and each `CREATE INDEX` behind it.
 pub(crate) fn schema_from_sql(sql: &str) -> Result<Schema> {
     match parse::parse(sql)?.as_slice() {
-        [Statement::CreateTable(create)] => schema(create, sql),
+        [Statement::CreateTable(create), indexes @ ..] => {
+            let mut schema = schema(create, sql)?;
+            for index in indexes {
+                schema.indexes.push(index_of(index, &schema)?);
+            }
+            Ok(schema)
+        }
         _ => Err(SqlError::syntax("a CREATE TABLE statement was expected")),
     }
+}
+
+fn index_of(statement: &Statement, schema: &Schema) -> Result<Index> {
+    let Statement::CreateIndex(CreateIndex { name: Some(name), columns, unique, .. }) = statement else {
+        return Err(SqlError::syntax("a CREATE INDEX statement was expected"));
+    };
+    let position = |column: String| schema.column(&column).ok_or_else(|| SqlError::no_column(&column));
+    let columns = column_names(columns)?.into_iter().map(position).collect::<Result<_>>()?;
+    let origin = if *unique { Origin::UniqueIndex } else { Origin::Index };
+    Ok(Index { name: object_name(name)?, columns, origin })
 }
 
 fn schema(create: &CreateTable, sql: &str) -> Result<Schema> {
@@ -54,7 +70,7 @@ fn schema(create: &CreateTable, sql: &str) -> Result<Schema> {
         schema: Schema {
             name: Arc::from(object_name(&create.name)?),
             columns: Vec::new(),
-            uniques: Vec::new(),
+            indexes: Vec::new(),
             checks: Vec::new(),
             sql: Arc::from(sql),
         },
@@ -83,13 +99,14 @@ struct Builder {
 }
 
 impl Builder {
-    fn column(&mut self, name: &str, data_type: &sqlparser::ast::DataType) -> Result<()> {
+    fn column(&mut self, name: &str, data_type: &DataType) -> Result<()> {
         if self.schema.column(name).is_some() {
             return Err(SqlError::new(
                 state::DUPLICATE_COLUMN,
                 format!("column \"{name}\" specified more than once"),
             ));
         }
+        refuse(&[(is_serial(data_type), "a serial column")])?;
         let (ty, modifier) = types::data_type(data_type)?;
         self.schema.columns.push(Column {
             name: name.to_owned(),
@@ -179,11 +196,11 @@ impl Builder {
             }
         }
         let origin = if primary { Origin::PrimaryKey } else { Origin::Constraint };
-        let unique = Unique { name, columns: positions, origin };
+        let index = Index { name, columns: positions, origin };
         if primary {
-            self.schema.uniques.insert(0, unique);
+            self.schema.indexes.insert(0, index);
         } else {
-            self.schema.uniques.push(unique);
+            self.schema.indexes.push(index);
         }
         Ok(())
     }
@@ -193,27 +210,19 @@ impl Builder {
         let level = Level::default();
         let names = Names::new(&level, vec![Relation::of_table(&table, &self.schema, 0)]);
         let condition = Binder::new(&[], None)?.condition(&constraint.expr, &names, "CHECK")?;
-        let mut used = Vec::new();
-        condition.visit(&mut |expr| {
-            if let crate::sql::plan::Expr::Column(index) = expr
-                && !used.contains(index)
-            {
-                used.push(*index);
-            }
-        });
-        let generated = match used.as_slice() {
+        let generated = match condition.columns().as_slice() {
             [column] => format!("{table}_{}_check", self.schema.columns[*column].name),
             _ => format!("{table}_check"),
         };
         let name = self.constraint_name(name.or(constraint.name.as_ref()).map(fold), generated)?;
-        self.schema.checks.push(Check { name, condition });
+        self.schema.checks.push(Check { name, condition, text: constraint.expr.to_string() });
         Ok(())
     }
 
     /// The given name if it is free, or the generated one with a number as PostgreSQL appends it.
     fn constraint_name(&self, given: Option<String>, generated: String) -> Result<String> {
         let taken = |name: &str| {
-            let mut names = self.schema.uniques.iter().map(|unique| &unique.name);
+            let mut names = self.schema.indexes.iter().map(|index| &index.name);
             names.any(|taken| taken == name) || self.schema.checks.iter().any(|check| check.name == name)
         };
         match given {
@@ -234,11 +243,20 @@ impl Builder {
     }
 }
 
+/// Whether it is one of the names that are no types but stand for a sequence.
+fn is_serial(data_type: &DataType) -> bool {
+    const NAMES: [&str; 6] = ["smallserial", "serial2", "serial", "serial4", "bigserial", "serial8"];
+    let DataType::Custom(name, _) = data_type else {
+        return false;
+    };
+    object_name(name).is_ok_and(|name| NAMES.contains(&name.as_str()))
+}
+
 fn plain_key(deferrable: bool, include: &[Ident]) -> Result<()> {
     refuse(&[(deferrable, "a deferrable constraint"), (!include.is_empty(), "INCLUDE")])
 }
 
-fn column_names(columns: &[IndexColumn]) -> Result<Vec<String>> {
+pub(super) fn column_names(columns: &[IndexColumn]) -> Result<Vec<String>> {
     columns
         .iter()
         .map(|column| match &column.column.expr {

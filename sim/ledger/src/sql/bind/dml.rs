@@ -322,12 +322,12 @@ fn arbiter(target: &ConflictTarget, schema: &Schema) -> Result<usize> {
                 .collect::<Result<Vec<_>>>()?;
             wanted.sort_unstable();
             schema
-                .uniques
+                .indexes
                 .iter()
-                .position(|unique| {
-                    let mut columns = unique.columns.clone();
+                .position(|index| {
+                    let mut columns = index.columns.clone();
                     columns.sort_unstable();
-                    columns == wanted
+                    index.is_unique() && columns == wanted
                 })
                 .ok_or_else(|| {
                     SqlError::new(
@@ -338,7 +338,7 @@ fn arbiter(target: &ConflictTarget, schema: &Schema) -> Result<usize> {
         }
         ConflictTarget::OnConstraint(name) => {
             let name = object_name(name)?;
-            schema.uniques.iter().position(|unique| unique.name == name).ok_or_else(|| {
+            schema.indexes.iter().position(|it| it.is_constraint() && it.name == name).ok_or_else(|| {
                 SqlError::new(
                     state::UNDEFINED_OBJECT,
                     format!("constraint \"{name}\" for table \"{}\" does not exist", schema.name),

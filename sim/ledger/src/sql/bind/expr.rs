@@ -1,8 +1,15 @@
 //! Binds expressions: what a name means, which type everything has, which conversions apply.
 
-use sqlparser::ast::{CeilFloorKind, DateTimeField, Expr as Ast, Interval, Value as Literal};
+use sqlparser::ast::{
+    AccessExpr, CeilFloorKind, DateTimeField, Expr as Ast, Interval, Subscript, Value as Literal,
+};
 
-use super::{fold, from::Cte, names::Names, types::data_type};
+use super::{
+    fold,
+    from::Cte,
+    names::Names,
+    types::{data_type, object_type},
+};
 use crate::{
     data::{Modifier, Type, Value, cast, cast::Context, numeric},
     error::{Result, SqlError, state},
@@ -242,7 +249,21 @@ impl<'a> Binder<'a> {
                 _ => return Err(SqlError::unsupported(format!("the qualified name {ast}"))),
             },
             Ast::Value(value) => self.literal(&value.value)?,
+            Ast::CompoundFieldAccess { root, access_chain } => match access_chain.as_slice() {
+                [AccessExpr::Subscript(Subscript::Index { index })] => {
+                    self.call("[]", &[root, index], names)?
+                }
+                _ => {
+                    return Err(SqlError::unsupported(format!(
+                        "the expression {}",
+                        excerpt(&ast.to_string())
+                    )));
+                }
+            },
             Ast::Cast { expr, data_type: ty, .. } => {
+                if let Some(ty) = object_type(ty) {
+                    return self.call(ty.internal_name(), &[expr], names);
+                }
                 let (ty, modifier) = data_type(ty)?;
                 let bound = self.expr(expr, names)?;
                 if cast::allowed(bound.ty, ty).is_none() {

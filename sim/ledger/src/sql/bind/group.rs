@@ -56,7 +56,7 @@ impl Grouping<'_, '_, '_> {
         let Some((table, base)) = table_of(self.source, column, 0) else {
             return Ok(false);
         };
-        let primary = self.binder.schema(table)?.uniques.iter().find(|unique| unique.is_primary());
+        let primary = self.binder.schema(table)?.indexes.iter().find(|index| index.is_primary());
         Ok(primary.is_some_and(|primary| {
             primary.columns.iter().all(|part| self.keys.contains(&Expr::Column(base + part)))
         }))

@@ -3,8 +3,10 @@
 //! Everything that a clause may contain is matched by name, so that a clause nobody thought of is an error (0A000) and never
 //! ignored.
 
+mod alter;
 mod ddl;
 mod dml;
+mod draft;
 mod expr;
 mod from;
 mod function;
@@ -26,6 +28,7 @@ use expr::Binder;
 
 use super::plan::{Output, Plan, Prepared};
 use crate::{
+    data::Type,
     error::{Result, SqlError},
     store::Catalog,
 };
@@ -39,6 +42,10 @@ pub(crate) fn bind(statement: &Statement, declared: &[u32], catalog: &Catalog<'_
         Statement::Update(update) => binder.update(update)?,
         Statement::Delete(delete) => binder.delete(delete)?,
         Statement::CreateTable(create) => (ddl::create_table(create)?, Vec::new()),
+        Statement::AlterTable(alter) => (binder.alter_table(alter)?, Vec::new()),
+        Statement::CreateIndex(create) => (binder.create_index(create)?, Vec::new()),
+        Statement::Drop { .. } => (binder.drop_objects(statement)?, Vec::new()),
+        Statement::Truncate(truncate) => (binder.truncate(truncate)?, Vec::new()),
         Statement::Lock(lock) => session::lock(lock, catalog)?,
         other => session::control(other)?,
     };
@@ -98,9 +105,9 @@ fn output_name(expr: &sqlparser::ast::Expr) -> String {
     use sqlparser::ast::Expr as Ast;
     let weak = match expr {
         Ast::Nested(inner) => return output_name(inner),
-        Ast::Cast { data_type, .. } => {
-            types::data_type(data_type).map_or("?column?", |(ty, _)| ty.internal_name())
-        }
+        Ast::Cast { data_type, .. } => types::object_type(data_type)
+            .or_else(|| types::data_type(data_type).ok().map(|(ty, _)| ty))
+            .map_or("?column?", Type::internal_name),
         Ast::Case { .. } => "case",
         Ast::Exists { .. } => "exists",
         Ast::Array(_) => "array",

@@ -194,14 +194,14 @@ fn access(schema: &Schema, bounds: &[Bound]) -> Access {
             .find(|(c, op, _)| *c == column && *op == Comparison::Equal)
             .map(|(_, _, value)| value.clone())
     };
-    for (index, unique) in schema.uniques.iter().enumerate() {
+    for (index, unique) in schema.indexes.iter().enumerate().filter(|(_, index)| index.is_unique()) {
         if let Some(key) = unique.columns.iter().map(|column| equal(*column)).collect() {
             return Access::Key { index, key };
         }
     }
     let mut best = (0, Access::All);
-    for (index, unique) in schema.uniques.iter().enumerate() {
-        let columns = &unique.columns;
+    for (index, definition) in schema.indexes.iter().enumerate() {
+        let columns = &definition.columns;
         let prefix: Vec<Expr> = columns.iter().map_while(|column| equal(*column)).collect();
         let next = columns.get(prefix.len());
         let bound = |wanted: [Comparison; 2]| {

@@ -13,6 +13,9 @@ use crate::{
 /// A type name and what stands in its parentheses.
 pub(super) fn data_type(ast: &DataType) -> Result<(Type, Modifier)> {
     let plain = |ty| Ok((ty, Modifier::None));
+    if let Some(ty) = object_type(ast) {
+        return Err(SqlError::unsupported(format!("the type {ty} but in a cast")));
+    }
     match ast {
         DataType::Bool | DataType::Boolean => plain(Type::Bool),
         DataType::Int(None) | DataType::Int4(None) | DataType::Integer(None) => plain(Type::Int4),
@@ -87,6 +90,16 @@ pub(super) fn data_type(ast: &DataType) -> Result<(Type, Modifier)> {
         }),
         other => Err(SqlError::unsupported(format!("the type {other}"))),
     }
+}
+
+/// The type of numbers of objects that is meant; a value becomes one by asking the catalog.
+pub(super) fn object_type(ast: &DataType) -> Option<Type> {
+    let name = match ast {
+        DataType::Regclass => return Some(Type::Regclass),
+        DataType::Custom(name, modifiers) if modifiers.is_empty() => name,
+        _ => return None,
+    };
+    named(name).ok().flatten().filter(|ty| ty.is_object())
 }
 
 /// A type by the name that the catalog has for it.

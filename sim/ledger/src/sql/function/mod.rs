@@ -3,6 +3,7 @@
 //! Every family has a file with a list; to add a function is to add a line there. Operators without a place in the grammar of
 //! [`super::plan::Expr`] are functions by the name of the operator.
 
+mod catalog;
 mod datetime;
 mod json;
 mod number;
@@ -118,7 +119,7 @@ impl Signature {
     }
 }
 
-static ALL: [&[Function]; 5] = [datetime::ALL, json::ALL, number::ALL, system::ALL, text::ALL];
+static ALL: [&[Function]; 6] = [catalog::ALL, datetime::ALL, json::ALL, number::ALL, system::ALL, text::ALL];
 
 /// The function for arguments of these types.
 pub(crate) fn resolve(name: &str, types: &[Type]) -> Option<&'static Function> {
@@ -229,6 +230,7 @@ const INTERVAL: Arg = Arg::Is(Type::Interval);
 const JSON: Arg = Arg::Is(Type::Json);
 const JSONB: Arg = Arg::Is(Type::Jsonb);
 const NUMERIC: Arg = Arg::Is(Type::Numeric);
+const OID: Arg = Arg::Is(Type::Oid);
 const TEXT: Arg = Arg::Is(Type::Text);
 const TIME: Arg = Arg::Is(Type::Time);
 const TIMESTAMP: Arg = Arg::Is(Type::Timestamp);

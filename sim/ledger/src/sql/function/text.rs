@@ -20,6 +20,12 @@ pub(super) const ALL: &[Function] = &[
             elements.iter().filter(|element| !element.is_null()).map(text::show).collect();
         Ok(Value::from(shown.join(text_of(&args[1]))))
     }),
+    function("array_upper", &[Arg::AnyArray, INT4], Type::Int4, |args, _| {
+        Ok(match (&args[0], int_of(&args[1])) {
+            (Value::Array(elements), 1) if !elements.is_empty() => Value::Int(elements.len() as i64),
+            _ => Value::Null,
+        })
+    }),
     function("ascii", &[TEXT], Type::Int4, |args, _| {
         Ok(Value::Int(text_of(&args[0]).chars().next().map_or(0, |c| i64::from(u32::from(c)))))
     }),

@@ -277,6 +277,19 @@ impl Expr {
         self.for_each_child(&mut |child| child.visit(look));
     }
 
+    /// The columns that it refers to, each once, in the order in which they are named.
+    pub(crate) fn columns(&self) -> Vec<usize> {
+        let mut columns = Vec::new();
+        self.visit(&mut |expr| {
+            if let Self::Column(column) = expr
+                && !columns.contains(column)
+            {
+                columns.push(*column);
+            }
+        });
+        columns
+    }
+
     /// Whether the value is the same for every row of a query.
     pub(crate) fn is_constant(&self) -> bool {
         let mut constant = true;

@@ -11,8 +11,11 @@ pub(crate) use query::{
     Scan, Select, SetKind, SetOperation, Source,
 };
 
-use crate::data::{Modifier, Type};
-use crate::store::{RowLock, TableLock};
+use crate::{
+    data::{Modifier, Type},
+    error::SqlError,
+    store::{Origins, RowLock, TableLock},
+};
 
 /// A statement that is ready to run, shared by everyone who sends the same text.
 #[derive(Debug)]
@@ -33,12 +36,15 @@ pub(crate) struct Prepared {
 impl Prepared {
     /// The locks that it needs on the tables it uses: what it changes or locks comes first among them.
     pub(crate) fn table_locks(&self) -> impl Iterator<Item = (usize, TableLock)> {
-        let strongest = match &self.plan {
-            plan if plan.locks() => TableLock::RowShare,
-            plan if plan.writes() => TableLock::RowExclusive,
-            _ => TableLock::AccessShare,
+        let (strongest, all) = match &self.plan {
+            // Readers may go on: they find the table as it was.
+            Plan::CreateIndex { .. } => (TableLock::Share, true),
+            plan if plan.changes_schema() => (TableLock::AccessExclusive, true),
+            plan if plan.locks() => (TableLock::RowShare, false),
+            plan if plan.writes() => (TableLock::RowExclusive, false),
+            _ => (TableLock::AccessShare, false),
         };
-        let lock = move |position| if position == 0 { strongest } else { TableLock::AccessShare };
+        let lock = move |position| if all || position == 0 { strongest } else { TableLock::AccessShare };
         self.tables.iter().enumerate().map(move |(position, table)| (*table, lock(position)))
     }
 }
@@ -53,11 +59,15 @@ pub(crate) struct Output {
 
 #[derive(Debug)]
 pub(crate) enum Plan {
+    AlterTable { reform: Option<Reform>, notices: Vec<SqlError> },
     Begin { read_only: bool },
     Checkpoint,
     Commit,
+    CreateIndex { reform: Option<Reform>, notices: Vec<SqlError> },
     CreateTable { name: String, if_not_exists: bool, sql: String },
     Delete(Delete),
+    DropIndex { reform: Option<Reform>, notices: Vec<SqlError> },
+    DropTable { tables: Vec<usize>, notices: Vec<SqlError> },
     Insert(Insert),
     LockTable { tables: Vec<(usize, String)>, mode: TableLock, nowait: bool },
     Release { savepoint: String },
@@ -68,13 +78,14 @@ pub(crate) enum Plan {
     Set { name: String, value: Option<String>, local: bool },
     SetTransaction { read_only: Option<bool> },
     Show { name: String },
+    Truncate { tables: Vec<usize> },
     Update(Update),
 }
 
 impl Plan {
     /// Whether running it changes tables.
     pub(crate) fn writes(&self) -> bool {
-        matches!(self, Self::CreateTable { .. } | Self::Delete(_) | Self::Insert(_) | Self::Update(_))
+        self.changes_schema() || matches!(self, Self::Delete(_) | Self::Insert(_) | Self::Update(_))
     }
 
     /// Whether running it locks rows that it does not change.
@@ -84,7 +95,15 @@ impl Plan {
 
     /// Whether running it changes the schema.
     pub(crate) fn changes_schema(&self) -> bool {
-        matches!(self, Self::CreateTable { .. })
+        matches!(
+            self,
+            Self::AlterTable { .. }
+                | Self::CreateIndex { .. }
+                | Self::CreateTable { .. }
+                | Self::DropIndex { .. }
+                | Self::DropTable { .. }
+                | Self::Truncate { .. }
+        )
     }
 
     /// Whether it has an answer with rows, even if there are none this time.
@@ -101,11 +120,15 @@ impl Plan {
     /// The command as a command tag names it.
     pub(crate) fn command(&self) -> &'static str {
         match self {
+            Self::AlterTable { .. } => "ALTER TABLE",
             Self::Begin { .. } => "BEGIN",
             Self::Checkpoint => "CHECKPOINT",
             Self::Commit => "COMMIT",
+            Self::CreateIndex { .. } => "CREATE INDEX",
             Self::CreateTable { .. } => "CREATE TABLE",
             Self::Delete(_) => "DELETE",
+            Self::DropIndex { .. } => "DROP INDEX",
+            Self::DropTable { .. } => "DROP TABLE",
             Self::Insert(_) => "INSERT",
             Self::LockTable { .. } => "LOCK TABLE",
             Self::Release { .. } => "RELEASE",
@@ -115,9 +138,21 @@ impl Plan {
             Self::Set { value: None, local: false, .. } => "RESET",
             Self::Set { .. } | Self::SetTransaction { .. } => "SET",
             Self::Show { .. } => "SHOW",
+            Self::Truncate { .. } => "TRUNCATE TABLE",
             Self::Update(_) => "UPDATE",
         }
     }
+}
+
+/// A table gets another definition.
+#[derive(Debug)]
+pub(crate) struct Reform {
+    pub(crate) table: usize,
+    /// What makes the table as it will be.
+    pub(crate) sql: String,
+    pub(crate) origins: Origins,
+    /// New columns whose value is found for each row.
+    pub(crate) computed: Vec<(usize, Expr)>,
 }
 
 #[derive(Debug)]

@@ -34,7 +34,7 @@ pub(crate) fn each_row(source: &Source, scope: &Scope<'_>, each: &mut Each<'_>) 
         }
         Source::Table(scan) => each_stored(scan, scope, &mut |_, row| each(row)),
         Source::System { table, filter } => {
-            for row in (table.rows)(scope) {
+            for row in (table.rows)(scope)? {
                 if holds(filter.as_ref(), &scope.over(&row))? && !each(&row)? {
                     return Ok(false);
                 }

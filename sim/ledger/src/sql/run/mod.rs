@@ -34,7 +34,7 @@ pub(crate) struct Answer {
     /// Rows returned, or rows changed.
     pub(crate) count: u64,
     /// What the client should know.
-    pub(crate) notice: Option<Box<SqlError>>,
+    pub(crate) notices: Vec<SqlError>,
 }
 
 /// What a statement is given from outside.
@@ -146,5 +146,5 @@ pub(crate) fn query(query: &Query, view: View<'_>, inputs: Inputs<'_>) -> Result
     let memo = Memo::default();
     let run = Run::new(view, inputs, &memo);
     let rows = rows_of(query, &run.scope(), usize::MAX)?;
-    Ok(Answer { count: rows.len() as u64, rows, notice: None })
+    Ok(Answer { count: rows.len() as u64, rows, notices: Vec::new() })
 }
