@@ -3,7 +3,7 @@
 //! Codes are those of the PostgreSQL 16 documentation, appendix A; messages are worded as PostgreSQL 16 words them, because
 //! clients and operators match on them.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 /// The result of anything that a statement can get wrong.
 pub(crate) type Result<T> = std::result::Result<T, Box<SqlError>>;
@@ -105,7 +105,7 @@ pub(crate) struct SqlError {
     pub(crate) state: &'static str,
     pub(crate) message: String,
     pub(crate) detail: Option<String>,
-    pub(crate) hint: Option<&'static str>,
+    pub(crate) hint: Option<Cow<'static, str>>,
     pub(crate) table: Option<String>,
     pub(crate) column: Option<String>,
     pub(crate) constraint: Option<String>,
@@ -161,8 +161,8 @@ impl SqlError {
         self
     }
 
-    pub(crate) fn hint(mut self: Box<Self>, hint: &'static str) -> Box<Self> {
-        self.hint = Some(hint);
+    pub(crate) fn hint(mut self: Box<Self>, hint: impl Into<Cow<'static, str>>) -> Box<Self> {
+        self.hint = Some(hint.into());
         self
     }
 

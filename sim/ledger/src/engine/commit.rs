@@ -104,7 +104,6 @@ impl Engine {
                 break;
             };
             state.tables.publish(&open.layer);
-            state.hand_down(&open.layer);
             state.farewell(&open);
             env::detail!("ledger.committed", bytes = redo.len() as u64);
             // A client that has gone does not hear of it.

@@ -103,32 +103,16 @@ impl State {
         None
     }
 
-    /// Who holds a lock of a table holds it of the one that has taken its place.
-    pub(super) fn hand_down(&mut self, layer: &Layer) {
-        for (old, new) in layer.successors() {
-            for open in self.open.values_mut() {
-                if let Some((_, modes)) = open.tables.iter().find(|(held, _)| *held == old).copied() {
-                    self.strong_locks += strong(modes);
-                    open.tables.push((new, modes));
-                }
-            }
-        }
-    }
-
     /// A transaction is over and has been published or undone: gives back what it held.
     pub(super) fn farewell(&mut self, open: &Open) {
-        self.strong_locks -= open.tables.iter().map(|(_, modes)| strong(*modes)).sum::<usize>();
+        let strong = |modes: &u8| (*modes >> (TableLock::RowExclusive as u8 + 1)).count_ones() as usize;
+        self.strong_locks -= open.tables.iter().map(|(_, modes)| strong(modes)).sum::<usize>();
         if self.reformer == Some(open.layer.owner) {
             self.reformer = None;
         }
         self.waits.resume(open.layer.owner);
         self.waits.wake(open.layer.owner);
     }
-}
-
-/// How many of the modes exclude readers or writers.
-fn strong(modes: u8) -> usize {
-    (modes >> (TableLock::RowExclusive as u8 + 1)).count_ones() as usize
 }
 
 fn excludes(modes: u8, wanted: TableLock) -> bool {

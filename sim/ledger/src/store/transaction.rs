@@ -47,14 +47,6 @@ impl Layer {
         Self { owner, deeds: Vec::new() }
     }
 
-    /// The tables that took the place of others: the number before, and the one after.
-    pub(crate) fn successors(&self) -> impl Iterator<Item = (usize, usize)> {
-        self.deeds.iter().filter_map(|deed| match deed {
-            Deed::Reformed { number, old, .. } => Some((*old, *number)),
-            _ => None,
-        })
-    }
-
     /// The place that has been reached.
     pub(crate) fn mark(&self) -> Mark {
         Mark(self.deeds.len())

@@ -185,7 +185,7 @@ fn report(kind: u8, severity: &str, error: &SqlError, out: &mut BytesMut) {
             (b'C', Some(error.state)),
             (b'M', Some(error.message.as_str())),
             (b'D', error.detail.as_deref()),
-            (b'H', error.hint),
+            (b'H', error.hint.as_deref()),
             (b's', schema),
             (b't', error.table.as_deref()),
             (b'c', error.column.as_deref()),

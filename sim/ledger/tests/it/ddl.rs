@@ -265,8 +265,14 @@ async fn a_change_waits_for_those_who_use_the_table() {
     let ledger = Ledger::start().await;
     let (client, other) = (ledger.client().await, ledger.client().await);
     run(&client, SOME).await;
+    run(&other, "BEGIN; SELECT id FROM t FOR UPDATE").await;
+    {
+        let mut index = pin!(client.batch_execute("CREATE INDEX ON t (note)"));
+        assert!(waits(&ledger, index.as_mut()).await);
+        run(&other, "COMMIT").await;
+        index.await.unwrap();
+    }
     run(&other, "BEGIN; SELECT * FROM t").await;
-    run(&client, "CREATE INDEX ON t (note)").await;
     {
         let mut drop = pin!(client.batch_execute("DROP TABLE t"));
         assert!(waits(&ledger, drop.as_mut()).await);

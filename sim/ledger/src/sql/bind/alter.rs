@@ -104,7 +104,7 @@ impl Binder<'_> {
                 schema.name
             );
             return Err(SqlError::new(state::DEPENDENT_OBJECTS, message)
-                .hint("You can drop the constraint of the same name instead."));
+                .hint(format!("You can drop constraint {name} on table {} instead.", schema.name)));
         }
         let mut draft = Draft::of(schema)?;
         draft.indexes.remove(position);

@@ -37,8 +37,7 @@ impl Prepared {
     /// The locks that it needs on the tables it uses: what it changes or locks comes first among them.
     pub(crate) fn table_locks(&self) -> impl Iterator<Item = (usize, TableLock)> {
         let (strongest, all) = match &self.plan {
-            // Readers may go on: they find the table as it was.
-            Plan::CreateIndex { .. } => (TableLock::Share, true),
+            // Also for CREATE INDEX, unlike PostgreSQL's: the table gets a new number, which nobody may miss.
             plan if plan.changes_schema() => (TableLock::AccessExclusive, true),
             plan if plan.locks() => (TableLock::RowShare, false),
             plan if plan.writes() => (TableLock::RowExclusive, false),
