@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 
-use crate::report::escaped;
+use crate::{postgres::known::KNOWN, report::escaped};
 
 /// A difference that is admitted.
 pub struct Tolerated {
@@ -66,7 +66,7 @@ pub struct Tolerance {
 
 impl Tolerance {
     pub fn of(scope: &str) -> Self {
-        let entries: Vec<_> = TOLERATED.iter().filter(|entry| entry.scope == scope).collect();
+        let entries: Vec<_> = TOLERATED.iter().chain(KNOWN).filter(|entry| entry.scope == scope).collect();
         let used = RefCell::new(vec![false; entries.len()]);
         Self { entries, used }
     }
@@ -133,6 +133,8 @@ fn a_star_stands_for_any_text() {
 
 #[test]
 fn entries_are_in_order_and_have_reasons() {
-    assert!(TOLERATED.is_sorted_by_key(|entry| (entry.scope, entry.request)));
-    assert!(TOLERATED.iter().all(|entry| !entry.reason.is_empty()));
+    for entries in [TOLERATED, KNOWN] {
+        assert!(entries.is_sorted_by_key(|entry| (entry.scope, entry.request)));
+        assert!(entries.iter().all(|entry| !entry.reason.is_empty()));
+    }
 }

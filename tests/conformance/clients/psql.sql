@@ -4,7 +4,7 @@
 
 CREATE TABLE order_intents (client_order_id TEXT PRIMARY KEY, epoch BIGINT NOT NULL, symbol TEXT NOT NULL, side TEXT NOT NULL CHECK (side IN ('BUY', 'SELL')), qty NUMERIC(18,8) NOT NULL, price NUMERIC, reduce_only BOOLEAN NOT NULL DEFAULT false, note VARCHAR(20), at TIMESTAMPTZ DEFAULT now(), body JSONB);
 
-CREATE TABLE fills (symbol TEXT, trade_id BIGINT, client_order_id TEXT REFERENCES order_intents (client_order_id), qty NUMERIC NOT NULL, price NUMERIC NOT NULL, PRIMARY KEY (symbol, trade_id));
+CREATE TABLE fills (symbol TEXT, trade_id BIGINT, client_order_id TEXT, qty NUMERIC NOT NULL, price NUMERIC NOT NULL, PRIMARY KEY (symbol, trade_id));
 
 CREATE INDEX fills_by_order ON fills (client_order_id);
 
@@ -100,10 +100,6 @@ SELEC 1;
 SELECT nocolumn FROM fills;
 
 SELECT * FROM nosuch;
-
-SELECT 'unfinished
-
-';
 
 \set symbol 'BTCUSDT'
 SELECT count(*) FROM fills WHERE symbol = :'symbol';

@@ -1,5 +1,6 @@
 #!/bin/sh
-# The session of psql.sql, with both of psql's streams in their order. Each paragraph is a step, named by its first line.
+# The session of psql.sql, with both of psql's streams in their order. Each paragraph is a step, named by its first line. The
+# port and the time of day are masked.
 #
 #     psql_session.sh PSQL PORT
 set -eu
@@ -11,4 +12,5 @@ awk -v RS= '{
     print "\\echo \047@@ " name "\047"
     print
 }' "$(dirname "$0")/psql.sql" |
-    "$1" -X -h 127.0.0.1 -p "$2" -U postgres -d postgres 2>&1
+    "$1" -X -h 127.0.0.1 -p "$2" -U postgres -d postgres 2>&1 |
+    sed -E -e 's/at port "[0-9]+"/at port "PORT"/' -e 's/[0-9-]{10} [0-9:]{8}\.[0-9]+\+00/NOW/g'

@@ -8,6 +8,7 @@ mod edge;
 mod expression;
 mod generated;
 mod interleaved;
+pub mod known;
 mod ours;
 mod pair;
 mod schema;

@@ -54,7 +54,7 @@ impl Table {
 
 use Kind::{Big, Flag, Int, Json, Number, Text, Time};
 
-/// In an order in which references find their tables.
+/// All of them.
 pub const TABLES: &[Table] = &[
     Table {
         name: "t",
@@ -74,7 +74,7 @@ pub const TABLES: &[Table] = &[
     Table {
         name: "c",
         columns: &[
-            Column("t_id", Int, "INTEGER REFERENCES t (id)"),
+            Column("t_id", Int, "INTEGER"),
             Column("k", Text, "TEXT NOT NULL"),
             Column("v", Number, "NUMERIC"),
             Column("on_", Flag, "BOOLEAN NOT NULL DEFAULT true"),
@@ -102,7 +102,7 @@ pub const TABLES: &[Table] = &[
         columns: &[
             Column("symbol", Text, "TEXT NOT NULL"),
             Column("trade_id", Big, "BIGINT NOT NULL"),
-            Column("client_order_id", Text, "TEXT REFERENCES order_intents ON DELETE CASCADE"),
+            Column("client_order_id", Text, "TEXT"),
             Column("qty", Number, "NUMERIC NOT NULL"),
             Column("price", Number, "NUMERIC NOT NULL"),
             Column("ts", Time, "TIMESTAMPTZ"),
