@@ -1,5 +1,9 @@
 //! `tradewind serve`: the peers answer on real sockets, say where they are, and end when they are asked to.
-#![expect(clippy::disallowed_types, reason = "a client outside the system, as any client is")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a client outside the system, as any client is"
+)]
 
 use std::{
     fs,
@@ -7,6 +11,8 @@ use std::{
     net::TcpStream,
     path::Path,
     process::{Child, ChildStdout, Command, Output, Stdio},
+    thread,
+    time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -97,10 +103,14 @@ fn files_are_kept_where_the_user_wants_them() {
     let data = directory.path().join("deep/ledger");
     let ledger = Served::start("ledger", &["--data", data.to_str().expect("a path of text")]);
     assert_eq!(Path::new(&ledger.data), data);
-    // Answered once the log has been opened.
-    ledger.answers(&[0, 0, 0, 8, 4, 210, 22, 47], b"N");
+    // It listens before it has opened its log.
+    let log = data.join(ledger::WAL);
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !log.is_file() && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(10));
+    }
     ledger.stop(Signal::TERM);
-    assert!(data.join(ledger::WAL).is_file());
+    assert!(log.is_file());
 }
 
 #[test]

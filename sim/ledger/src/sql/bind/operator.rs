@@ -43,7 +43,8 @@ impl Binder<'_> {
             }
             UnaryOperator::Plus if bound.ty.is_number() => Ok(bound),
             UnaryOperator::Minus if bound.ty.is_number() => match &bound.expr {
-                Expr::Const(value) if !bound.ty.is_float() => {
+                // A literal, not a cast of one, whose type stays: `-3::bigint` is a bigint.
+                Expr::Const(value) if is_literal(ast) && !bound.ty.is_float() => {
                     let digits = text::show(value);
                     number(&digits.strip_prefix('-').map_or_else(|| format!("-{digits}"), str::to_owned))
                 }
@@ -365,4 +366,13 @@ pub(super) fn no_operator(operator: &str) -> Box<SqlError> {
     SqlError::new(state::UNDEFINED_FUNCTION, format!("operator does not exist: {operator}")).hint(
         "No operator matches the given name and argument types. You might need to add explicit type casts.",
     )
+}
+
+/// Whether it is a number as it was written, with any signs before it.
+fn is_literal(ast: &Ast) -> bool {
+    match ast {
+        Ast::Value(_) => true,
+        Ast::Nested(inner) | Ast::UnaryOp { op: UnaryOperator::Minus, expr: inner } => is_literal(inner),
+        _ => false,
+    }
 }
