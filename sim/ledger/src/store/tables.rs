@@ -19,8 +19,10 @@ use crate::{
 /// Every table; a number is never used for another.
 #[derive(Debug, Default)]
 pub(crate) struct Tables {
-    /// By number; none for those that are gone.
-    tables: Vec<Option<Table>>,
+    /// By number. Those that are gone take no room, however many definitions there have been.
+    tables: BTreeMap<usize, Table>,
+    /// The number of the next one.
+    next: usize,
     /// What is durable.
     names: BTreeMap<Arc<str>, usize>,
     /// What the transaction that changes the schema has made of names.
@@ -51,11 +53,11 @@ impl Tables {
     }
 
     pub(crate) fn get(&self, number: usize) -> Option<&Table> {
-        self.tables.get(number)?.as_ref()
+        self.tables.get(&number)
     }
 
     pub(super) fn get_mut(&mut self, number: usize) -> Option<&mut Table> {
-        self.tables.get_mut(number)?.as_mut()
+        self.tables.get_mut(&number)
     }
 
     /// The table of a plan.
@@ -77,24 +79,24 @@ impl Tables {
 
     /// Every table with its number.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, &Table)> {
-        let present = |(number, table)| Option::zip(Some(number), Option::as_ref(table));
-        self.tables.iter().enumerate().filter_map(present)
+        self.tables.iter().map(|(number, table)| (*number, table))
     }
 
     /// How many numbers have been given for good.
     pub(super) fn settled(&self) -> usize {
-        let open = |table: &&Option<Table>| table.as_ref().is_some_and(|table| !table.published);
-        self.tables.len() - self.tables.iter().rev().take_while(open).count()
+        self.next - self.tables.values().rev().take_while(|table| !table.published).count()
     }
 
     /// Passes over the numbers below `next`.
     pub(super) fn skip_to(&mut self, next: usize) {
-        self.tables.resize_with(next.max(self.tables.len()), || None);
+        self.next = self.next.max(next);
     }
 
     fn push(&mut self, table: Table) -> usize {
-        self.tables.push(Some(table));
-        self.tables.len() - 1
+        let number = self.next;
+        self.tables.insert(number, table);
+        self.next += 1;
+        number
     }
 
     /// Adds a table, whose name is free, on behalf of the transaction of `layer`; returns its number.
@@ -168,11 +170,11 @@ impl Tables {
         for deed in &layer.deeds {
             match deed {
                 Deed::Created(number) => self.table_mut(*number).published = true,
-                Deed::Dropped(number) => self.tables[*number] = None,
+                Deed::Dropped(number) => drop(self.tables.remove(number)),
                 Deed::Locked { table, id, .. } => self.table_mut(*table).unlock(*id, layer.owner, None),
                 Deed::Named { name, .. } => self.publish_name(name),
                 Deed::Reformed { number, old, .. } => {
-                    self.tables[*old] = None;
+                    self.tables.remove(old);
                     self.table_mut(*number).published = true;
                 }
                 Deed::Wrote { table, id, first: true, .. } => self.table_mut(*table).release(*id),
@@ -213,8 +215,9 @@ impl Tables {
     }
 
     fn drop_last(&mut self, number: usize) {
-        self.tables.pop();
-        debug_assert_eq!(self.tables.len(), number, "one transaction at a time changes the schema");
+        debug_assert_eq!(self.next, number + 1, "one transaction at a time changes the schema");
+        self.tables.remove(&number);
+        self.next = number;
     }
 }
 
