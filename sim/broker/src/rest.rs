@@ -19,7 +19,7 @@ use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::{
     HeaderMap, Method, Request, Response, StatusCode,
     body::{Body, Incoming},
-    header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER},
+    header::{CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER},
     http::request::Parts,
 };
 use tokio::time::timeout;
@@ -210,11 +210,11 @@ async fn answer(
     let (head, body) = request.into_parts();
     let Some(endpoint) = Endpoint::find(&head.method, head.uri.path()) else {
         let error = ApiError::Path { path: head.uri.path().into(), method: head.method.to_string() };
-        return Ok(failure(&error));
+        return Ok(if body.is_end_stream() { failure(&error) } else { last(&error) });
     };
     let body = match read(body).await {
         Ok(body) => body,
-        Err(error) => return Ok(failure(&error)),
+        Err(error) => return Ok(last(&error)),
     };
     let asked = Asked { endpoint, head, body, peer, now: venue.env.clock.now() };
     let params = Params::parse(asked.query(), &asked.body);
@@ -317,6 +317,14 @@ fn customer<'a>(venue: &'a Venue, headers: &HeaderMap) -> Result<(usize, &'a cra
         return Err(ApiError::ApiKey);
     }
     venue.exchange.customer(key.as_bytes()).ok_or(ApiError::ApiKey)
+}
+
+/// The last answer of a connection whose request was not read to its end: nothing more can be said there, and the client is
+/// told so before it tries (RFC 9112, §9.6).
+fn last(error: &ApiError) -> Response<Full<Bytes>> {
+    let mut response = failure(error);
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
 }
 
 fn success(reply: Reply) -> Response<Full<Bytes>> {

@@ -86,6 +86,7 @@ async fn requests_that_make_no_sense_are_answered_in_kind() {
     assert_eq!((unknown.status, unknown.code()), (404, -5000));
     let long = broker.send("POST", "/fapi/v1/order", Some("key"), "a".repeat(100_000)).await;
     assert_eq!(long.status, 413);
+    assert_eq!(long.headers["connection"], "close", "the rest of the request was not read");
     let garbage = broker.send("POST", "/fapi/v1/order", Some("key"), "%%%=&&=\u{0}".into()).await;
     assert_eq!((garbage.status, garbage.code()), (400, -1102));
     assert_eq!(broker.get("/ws/btcusdt@aggTrade").await.status, 400, "not a WebSocket handshake");
