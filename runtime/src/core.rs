@@ -4,6 +4,7 @@
 
 mod gap;
 mod intent;
+pub mod journal;
 mod money;
 mod names;
 mod order;
