@@ -16,6 +16,7 @@ mod desk;
 mod durability;
 mod events;
 mod intake;
+mod journal;
 mod outbox;
 mod recovery;
 
