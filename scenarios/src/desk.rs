@@ -22,6 +22,8 @@ pub const FEEDER: &str = "feeder";
 pub const ARES: &str = "ares";
 /// Signals to orders, fills to the ledger.
 pub const TRADER: &str = "trader";
+/// The hosts of traders, of which one leads.
+pub const TRADERS: [&str; 1] = [TRADER];
 
 /// The symbols of the full system.
 pub const SYMBOLS: [&str; 2] = ["BTCUSDT", "ETHUSDT"];

@@ -5,6 +5,7 @@
 //! - `durability` stores an intent before its order may be sent: in the ledger, or an exit's in the `outbox` when the
 //!   ledger refuses.
 //! - `books` writes down what became of the orders, and drains the outbox.
+//! - `journal` keeps the trader's own record of its orders: an entry's line is durable before the entry is sent.
 //! - `recovery` finds what an earlier life of this process left unresolved.
 //! - `events` keeps the account's user stream open.
 //!
@@ -22,7 +23,10 @@ mod recovery;
 
 use std::sync::Arc;
 
-pub use self::outbox::{FILE as OUTBOX_FILE, held_in as held_in_outbox};
+pub use self::{
+    journal::FILE as JOURNAL_FILE,
+    outbox::{FILE as OUTBOX_FILE, held_in as held_in_outbox},
+};
 use env::{Env, fact};
 use tokio::sync::mpsc;
 
@@ -30,6 +34,7 @@ use self::{
     books::{Books, Record},
     desk::Desk,
     durability::Durability,
+    journal::Journal,
     outbox::Outbox,
 };
 use crate::clients::{
@@ -65,7 +70,8 @@ pub async fn run(env: Env, config: TraderConfig) {
     let (outbox, held) = open_outbox(&env).await;
     let recovered = recovery::insist(&env, &ledger, held).await;
 
-    let (books, records) = Books::open();
+    let journal = Journal::open(&env);
+    let (books, records) = Books::open(journal.clone());
     for intent in &recovered.only_in_outbox {
         books.write(Record::Intent(intent.clone()));
     }
@@ -80,7 +86,7 @@ pub async fn run(env: Env, config: TraderConfig) {
     let (send_signal, mut signals) = mpsc::channel(INBOX);
     env.spawn("trader.intake", intake::read(env.clone(), recovered.signal_position, send_signal));
 
-    let durability = Arc::new(Durability::new(env.clone(), ledger, outbox));
+    let durability = Arc::new(Durability::new(env.clone(), ledger, outbox, journal));
     let mut desk = Desk::new(env, broker, durability, books);
     desk.resume(recovered.orders);
     loop {

@@ -10,14 +10,14 @@ use env::{Env, WallTime, fact};
 use redis::Pipeline;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
-use super::{durability::insert, outbox::Outbox};
+use super::{durability::insert, journal::Journal, outbox::Outbox};
 use crate::{
     clients::{
         backoff::Backoff,
         bus::Bus,
         ledger::{Ledger, LedgerError, Statement},
     },
-    core::{ClientOrderId, Fill, Intent, Position, Status, Symbol},
+    core::{ClientOrderId, Fill, Intent, Position, Status, Symbol, journal::Event},
     streams,
 };
 
@@ -48,23 +48,55 @@ pub(super) enum Record {
     Fill(Fill),
 }
 
-/// The way to the books. Cheap to clone.
+/// The way to the books and to the order journal. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Books {
     send: UnboundedSender<Record>,
+    journal: Journal,
 }
 
 impl Books {
     /// The books, and the records for `keep`.
-    pub(super) fn open() -> (Self, UnboundedReceiver<Record>) {
+    pub(super) fn open(journal: Journal) -> (Self, UnboundedReceiver<Record>) {
         let (send, records) = mpsc::unbounded_channel();
-        (Self { send }, records)
+        (Self { send, journal }, records)
     }
 
-    /// Hands over a record.
+    /// Hands over a record, which the journal has, too.
     pub(super) fn write(&self, record: Record) {
+        if let Some(event) = record.journaled() {
+            self.journal.note(event);
+        }
         // The keeper ends with the process only, and then nobody misses the record.
         let _ = self.send.send(record);
+    }
+
+    /// Takes down that a request was handed to the network: in the journal, for the ledger has no place for it.
+    pub(super) fn sent(&self, id: &ClientOrderId, attempt: u64) {
+        self.journal.note(Event::Sent { order: id.clone(), attempt });
+    }
+}
+
+impl Record {
+    /// What the journal is told of it; the intent is there already.
+    fn journaled(&self) -> Option<Event> {
+        match self {
+            Self::Intent(_) => None,
+            Self::Status { id, status, reason, at: _ } => {
+                Some(Event::Became { order: id.clone(), status: *status, reason: reason.clone() })
+            }
+            Self::Withdrawn { id, reason } => Some(Event::Became {
+                order: id.clone(),
+                status: Status::Rejected,
+                reason: Some(reason.clone()),
+            }),
+            Self::Fill(fill) => Some(Event::Filled {
+                order: fill.client_order_id.clone(),
+                trade_id: fill.trade_id,
+                qty: fill.qty,
+                price: fill.price,
+            }),
+        }
     }
 }
 

@@ -212,7 +212,9 @@ impl Desk {
                 return;
             }
             Stored::Nowhere { cause, reason, perhaps_in_ledger } => {
-                refuse(&id, cause.sqlstate(), &cause.reason());
+                if let Some(cause) = cause {
+                    refuse(&id, cause.sqlstate(), &cause.reason());
+                }
                 reject(&id, &reason);
                 if perhaps_in_ledger {
                     self.books.write(Record::Withdrawn { id, reason });
@@ -245,6 +247,7 @@ impl Desk {
         tracked.attempts += 1;
         tracked.in_flight = true;
         fact!("order.sent", client_order_id = %id, attempt = tracked.attempts);
+        self.books.sent(id, tracked.attempts);
         let (broker, intent) = (self.broker.clone(), tracked.order.intent().clone());
         self.work.push(Box::pin(async move {
             let answer = broker.place(&intent).await;

@@ -93,11 +93,6 @@ impl Journal {
             _ => Err(NotJournaled),
         }
     }
-
-    /// Whether the journal has failed, and when that changes.
-    pub(super) fn failed(&self) -> watch::Receiver<bool> {
-        self.failed.clone()
-    }
 }
 
 /// Writes lines until there can be no more.

@@ -117,7 +117,7 @@ async fn open(env: &Env) -> Journal {
 }
 
 async fn until(journal: &Journal, failed: bool) {
-    journal.failed().wait_for(|now| *now == failed).await.unwrap();
+    journal.failed.clone().wait_for(|now| *now == failed).await.unwrap();
 }
 
 fn sent(attempt: u64) -> Event {
