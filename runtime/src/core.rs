@@ -3,7 +3,9 @@
 //! No async, no I/O, no clock and no randomness: time and answers are passed in, decisions come out.
 
 mod gap;
+mod halts;
 mod intent;
+mod lease;
 mod money;
 mod names;
 mod order;
@@ -11,7 +13,12 @@ mod position;
 mod strategy;
 
 pub use gap::{GapDetector, Sequence};
+pub use halts::{Cause, Halts, Latch, UnknownLatch};
 pub use intent::{Intent, Signal};
+pub use lease::{
+    ANSWER_LIMIT, Change, EXTEND_EVERY, Epoch, Event as LeaseEvent, LOCK_TTL, Lease, MARGIN, NoLease,
+    POLL_EVERY,
+};
 pub use money::{MoneyError, Price, Qty};
 pub use names::{ClientOrderId, IntentId, NameError, Side, Symbol};
 pub use order::{Decision, Fill, Input, Order, Question, Report, Status, UnknownStatus};
