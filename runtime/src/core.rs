@@ -3,19 +3,32 @@
 //! No async, no I/O, no clock and no randomness: time and answers are passed in, decisions come out.
 
 mod gap;
+mod halts;
 mod intent;
+mod latches;
+mod lease;
 mod money;
 mod names;
 mod order;
+mod oversight;
 mod position;
+mod reconcile;
 mod strategy;
 
 pub use gap::{GapDetector, Sequence};
+pub use halts::{Cause, Halts, Latch, UnknownLatch};
 pub use intent::{Intent, Signal};
+pub use latches::{DataLost, LatchAct, LatchRecord, LatchSet, Latches, Shown};
+pub use lease::{
+    ANSWER_LIMIT, Change, EXTEND_EVERY, Epoch, Event as LeaseEvent, LOCK_TTL, Lease, MARGIN, NoLease,
+    POLL_EVERY,
+};
 pub use money::{MoneyError, Price, Qty};
 pub use names::{ClientOrderId, IntentId, NameError, Side, Symbol};
 pub use order::{Decision, Fill, Input, Order, Question, Report, Status, UnknownStatus};
+pub use oversight::{Dor, DorWatch, PanicNews, PanicView, PanicWatch};
 pub use position::Position;
+pub use reconcile::{Booked, Execution, Findings, Unfit, Venue, reconcile};
 pub use strategy::{Call, MarketTrade, Rule, Strategy};
 
 /// Lets values that have one text form travel in JSON and TOML as that text.
