@@ -2,20 +2,35 @@
 //!
 //! No async, no I/O, no clock and no randomness: time and answers are passed in, decisions come out.
 
+pub mod age;
+mod breaker;
 mod gap;
 mod intent;
+mod inventory;
 mod money;
 mod names;
 mod order;
+mod paper;
 mod position;
+mod refusal;
+mod risk;
+mod signature;
+pub mod sizing;
 mod strategy;
+pub mod throttle;
 
+pub use breaker::{Breaker, BreakerState, Breakers, Record as BreakerRecord};
 pub use gap::{GapDetector, Sequence};
 pub use intent::{Intent, Signal};
+pub use inventory::{Inventory, Source, Verdict};
 pub use money::{MoneyError, Price, Qty};
 pub use names::{ClientOrderId, IntentId, NameError, Side, Symbol};
 pub use order::{Decision, Fill, Input, Order, Question, Report, Status, UnknownStatus};
+pub use paper::{PaperMode, Route};
 pub use position::Position;
+pub use refusal::Refusal;
+pub use risk::{Breach, Risk, RiskLimits};
+pub use signature::{Signature, Signatures};
 pub use strategy::{Call, MarketTrade, Rule, Strategy};
 
 /// Lets values that have one text form travel in JSON as that text. Borrows while reading, so escaped text is refused:
