@@ -226,19 +226,6 @@ pub enum Record {
     },
 }
 
-impl Record {
-    /// The graver of two records of one symbol, from places of which one may have missed the newest change.
-    #[must_use]
-    pub fn graver(self, other: Self) -> Self {
-        let gravity = |record: &Self| match record {
-            Self::Closed { failures } => (0, i64::try_from(failures.len()).unwrap_or(i64::MAX)),
-            Self::HalfOpen { probe } => (1, i64::from(probe.is_some())),
-            Self::Open { until } => (2, *until),
-        };
-        if gravity(&other) > gravity(&self) { other } else { self }
-    }
-}
-
 /// The breakers of all symbols; one that was never needed is closed.
 #[derive(Clone, Debug, Default)]
 pub struct Breakers(BTreeMap<Symbol, Breaker>);

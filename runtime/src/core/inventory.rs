@@ -1,8 +1,8 @@
-//! What may be sold: nothing that is not held, and nothing twice.
+//! What an exit may take: nothing that is not held, and nothing twice.
 //!
-//! The system is long-only: an entry buys, an exit sells. A sale may take what is held minus what the exits under way will
-//! take. The own book may lag behind the exchange, so it alone never refuses a sale: it demands a look at the exchange's
-//! positions first ([`Verdict::Ask`]). Deliberately absent: where the positions come from.
+//! The system is long-only: an entry buys, an exit sells (or buys back a short that should not be). An exit may take what is
+//! held minus what the exits under way will take. The own book may lag behind the exchange, so it alone never refuses one: it
+//! demands a look at the exchange's positions first ([`Verdict::Ask`]). Deliberately absent: where the positions come from.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use rust_decimal::Decimal;
 
 use super::{ClientOrderId, Intent, Qty, Side, Symbol};
 
-/// Whether a sale is covered.
+/// Whether an exit is covered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// This much of it is: the whole wish, or what is left.
@@ -34,8 +34,8 @@ pub enum Source {
 #[derive(Clone, Debug, Default)]
 pub struct Inventory {
     held: BTreeMap<Symbol, Decimal>,
-    /// What each exit under way may still sell.
-    reserved: BTreeMap<ClientOrderId, (Symbol, Decimal)>,
+    /// What each exit under way may still take.
+    reserved: BTreeMap<ClientOrderId, (Symbol, Side, Decimal)>,
 }
 
 impl Inventory {
@@ -49,20 +49,23 @@ impl Inventory {
         self.held.get(symbol).copied().unwrap_or_default()
     }
 
-    /// What may still be sold.
-    pub fn available(&self, symbol: &Symbol, source: Source) -> Decimal {
+    /// What orders of this side may still take from a position.
+    pub fn available(&self, symbol: &Symbol, side: Side, source: Source) -> Decimal {
         let held = match source {
             Source::OwnBook => self.held(symbol),
             Source::Exchange(held) => held,
         };
-        let promised: Decimal =
-            self.reserved.values().filter(|(of, _)| of == symbol).map(|(_, qty)| *qty).sum();
-        held - promised
+        let promises = self.reserved.values().filter(|(of, by, _)| of == symbol && *by == side);
+        let promised: Decimal = promises.map(|(_, _, qty)| *qty).sum();
+        match side {
+            Side::Sell => held - promised,
+            Side::Buy => -held - promised,
+        }
     }
 
-    /// Whether a wish to sell `qty` is covered.
-    pub fn covers(&self, symbol: &Symbol, qty: Qty, source: Source) -> Verdict {
-        let available = self.available(symbol, source);
+    /// Whether a wish to take `qty` is covered.
+    pub fn covers(&self, symbol: &Symbol, side: Side, qty: Qty, source: Source) -> Verdict {
+        let available = self.available(symbol, side, source);
         match (Qty::new(qty.get().min(available)), source) {
             (Ok(covered), _) if !covered.is_zero() => Verdict::Covered(covered),
             (_, Source::OwnBook) => Verdict::Ask,
@@ -70,11 +73,10 @@ impl Inventory {
         }
     }
 
-    /// Promises what an exit will sell.
+    /// Promises what an exit will take.
     pub fn reserve(&mut self, exit: &Intent) {
-        if exit.side == Side::Sell {
-            self.reserved.insert(exit.client_order_id.clone(), (exit.symbol.clone(), exit.qty.get()));
-        }
+        let promise = (exit.symbol.clone(), exit.side, exit.qty.get());
+        self.reserved.insert(exit.client_order_id.clone(), promise);
     }
 
     /// An order was executed in part or in full.
@@ -87,12 +89,12 @@ impl Inventory {
             Some(held) => *held += signed,
             None => self.set(symbol.clone(), signed),
         }
-        if let Some((_, promised)) = self.reserved.get_mut(order) {
+        if let Some((_, _, promised)) = self.reserved.get_mut(order) {
             *promised = (*promised - qty.get()).max(Decimal::ZERO);
         }
     }
 
-    /// An order will not sell any more: its promise ends.
+    /// An order will take nothing more: its promise ends.
     pub fn release(&mut self, order: &ClientOrderId) {
         self.reserved.remove(order);
     }
@@ -130,37 +132,38 @@ mod tests {
     }
 
     #[test]
-    fn a_sale_without_a_holding_is_refused_once_the_exchange_has_none_either() {
+    fn an_exit_without_a_holding_is_refused_once_the_exchange_has_none_either() {
         let inventory = Inventory::default();
-        assert_eq!(inventory.covers(&symbol(), qty("0.001"), Source::OwnBook), Verdict::Ask);
+        assert_eq!(inventory.covers(&symbol(), Side::Sell, qty("0.001"), Source::OwnBook), Verdict::Ask);
         let none = Source::Exchange(Decimal::ZERO);
-        assert_eq!(inventory.covers(&symbol(), qty("0.001"), none), Verdict::NoPosition);
+        assert_eq!(inventory.covers(&symbol(), Side::Sell, qty("0.001"), none), Verdict::NoPosition);
         let short = Source::Exchange(number("-1"));
-        assert_eq!(inventory.covers(&symbol(), qty("0.001"), short), Verdict::NoPosition);
+        assert_eq!(inventory.covers(&symbol(), Side::Sell, qty("0.001"), short), Verdict::NoPosition);
+        assert_eq!(inventory.covers(&symbol(), Side::Buy, qty("0.001"), short), Verdict::Covered(qty("0.001")));
     }
 
     #[test]
     fn a_stale_book_does_not_block_a_true_exit() {
         let inventory = Inventory::default();
         let held = Source::Exchange(number("0.003"));
-        assert_eq!(inventory.covers(&symbol(), qty("0.003"), held), Verdict::Covered(qty("0.003")));
-        assert_eq!(inventory.covers(&symbol(), qty("0.005"), held), Verdict::Covered(qty("0.003")));
+        assert_eq!(inventory.covers(&symbol(), Side::Sell, qty("0.003"), held), Verdict::Covered(qty("0.003")));
+        assert_eq!(inventory.covers(&symbol(), Side::Sell, qty("0.005"), held), Verdict::Covered(qty("0.003")));
     }
 
     #[test]
-    fn what_an_exit_under_way_will_sell_is_not_sold_again() {
+    fn what_an_exit_under_way_will_take_is_not_taken_again() {
         let mut inventory = Inventory::default();
         inventory.set(symbol(), number("0.003"));
         let first = exit(1, qty("0.002"));
         inventory.reserve(&first);
         assert_eq!(
-            inventory.covers(&symbol(), qty("0.003"), Source::OwnBook),
+            inventory.covers(&symbol(), Side::Sell, qty("0.003"), Source::OwnBook),
             Verdict::Covered(qty("0.001"))
         );
         inventory.filled(&first.client_order_id, &symbol(), Side::Sell, qty("0.001"));
-        assert_eq!(inventory.available(&symbol(), Source::OwnBook), number("0.001"));
+        assert_eq!(inventory.available(&symbol(), Side::Sell, Source::OwnBook), number("0.001"));
         inventory.release(&first.client_order_id);
-        assert_eq!(inventory.available(&symbol(), Source::OwnBook), number("0.002"));
+        assert_eq!(inventory.available(&symbol(), Side::Sell, Source::OwnBook), number("0.002"));
     }
 
     proptest! {
@@ -179,7 +182,7 @@ mod tests {
                     }
                     1 => {
                         let wish = Qty::new(amount.into()).unwrap();
-                        if let Verdict::Covered(covered) = inventory.covers(&symbol(), wish, Source::OwnBook) {
+                        if let Verdict::Covered(covered) = inventory.covers(&symbol(), Side::Sell, wish, Source::OwnBook) {
                             let exit = exit(n, covered);
                             inventory.reserve(&exit);
                             open.push((exit, 0));

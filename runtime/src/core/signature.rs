@@ -7,41 +7,43 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     fmt,
+    sync::Arc,
     time::Duration,
 };
 
 use tokio::time::Instant;
 
-use super::{ClientOrderId, Intent, Price, Qty, Side, Symbol};
+use super::{ClientOrderId, Intent, Signal};
 
 /// For how long the same wish counts as a repetition (auto-heal runbook, scenario 5: "within 2min TTL").
 pub const TTL: Duration = Duration::from_secs(120);
 
-/// What a wish asks for.
+/// What a wish asks for, as one text. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Signature {
-    symbol: Symbol,
-    side: Side,
-    qty: Qty,
-    price: Price,
-}
+pub struct Signature(Arc<str>);
 
 impl Signature {
-    /// The signature of a wish with these terms.
-    pub const fn new(symbol: Symbol, side: Side, qty: Qty, price: Price) -> Self {
-        Self { symbol, side, qty, price }
+    /// The signature of a signal: what it asks for, before anything was cut off.
+    pub fn of(signal: &Signal) -> Self {
+        let Signal { symbol, side, qty, price, .. } = signal;
+        Self(format!("{symbol}:{side}:{qty}:{price}").into())
     }
 
-    /// The signature of an intent.
-    pub fn of(intent: &Intent) -> Self {
-        Self::new(intent.symbol.clone(), intent.side, intent.qty, intent.price)
+    /// The signature of an order that has none on record: what the order asks for.
+    pub fn of_order(intent: &Intent) -> Self {
+        let Intent { symbol, side, qty, price, .. } = intent;
+        Self(format!("{symbol}:{side}:{qty}:{price}").into())
+    }
+
+    /// A signature as it was recorded.
+    pub fn recorded(text: &str) -> Self {
+        Self(text.into())
     }
 }
 
 impl fmt::Display for Signature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { symbol, side, qty, price } = self;
-        write!(f, "{symbol}:{side}:{qty}:{price}")
+        f.write_str(&self.0)
     }
 }
 
@@ -138,8 +140,7 @@ mod tests {
     use super::*;
 
     fn signature(n: u32) -> Signature {
-        let qty = Qty::new((n + 1).into()).unwrap();
-        Signature::new("BTCUSDT".parse().unwrap(), Side::Buy, qty, "65000.1".parse().unwrap())
+        Signature::recorded(&format!("BTCUSDT:BUY:{n}:65000.1"))
     }
 
     fn order(n: u32) -> ClientOrderId {
@@ -151,13 +152,21 @@ mod tests {
     }
 
     #[test]
-    fn the_text_names_every_term_without_trailing_zeros() {
-        let of = |qty: &str, price: &str| {
-            let (qty, price) = (qty.parse().unwrap(), price.parse().unwrap());
-            Signature::new("BTCUSDT".parse().unwrap(), Side::Sell, qty, price).to_string()
+    fn the_text_names_every_term_without_trailing_zeros_and_not_the_id() {
+        let signal = |id: &str, qty: &str, price: &str| super::super::Signal {
+            id: id.parse().unwrap(),
+            symbol: "BTCUSDT".parse().unwrap(),
+            side: super::super::Side::Sell,
+            qty: qty.parse().unwrap(),
+            price: price.parse().unwrap(),
+            reduce_only: true,
+            market_time: env::WallTime::from_millis(1),
         };
-        assert_eq!(of("0.0020", "65000.10"), "BTCUSDT:SELL:0.002:65000.1");
-        assert_eq!(of("0.002", "65000.1"), of("0.0020", "65000.10"));
+        let signature = Signature::of(&signal("a", "0.0020", "65000.10"));
+        assert_eq!(signature.to_string(), "BTCUSDT:SELL:0.002:65000.1");
+        assert_eq!(signature, Signature::of(&signal("b", "0.002", "65000.1")));
+        assert_eq!(signature, Signature::of_order(&signal("c", "0.002", "65000.1").into()));
+        assert_eq!(signature, Signature::recorded(&signature.to_string()));
     }
 
     #[test]

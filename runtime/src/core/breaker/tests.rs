@@ -104,15 +104,6 @@ fn a_restart_remembers_the_failures_that_still_count_and_the_probe_in_doubt() {
 }
 
 #[test]
-fn of_two_records_the_graver_one_counts() {
-    let closed = Record::Closed { failures: vec![1] };
-    let (open, longer) = (Record::Open { until: 5 }, Record::Open { until: 6 });
-    assert_eq!(closed.clone().graver(open.clone()), open);
-    assert_eq!(open.clone().graver(closed), open);
-    assert_eq!(open.graver(longer.clone()), longer);
-}
-
-#[test]
 fn a_record_has_a_form_that_people_can_read() {
     let text = serde_json::to_string(&Record::HalfOpen { probe: Some(id(1)) }).unwrap();
     assert_eq!(text, r#"{"state":"HALF_OPEN","probe":"tw-1"}"#);
