@@ -5,8 +5,10 @@
 pub mod age;
 mod breaker;
 mod gap;
+mod halts;
 mod intent;
 mod inventory;
+mod lease;
 mod money;
 mod names;
 mod order;
@@ -21,8 +23,13 @@ pub mod throttle;
 
 pub use breaker::{Breaker, BreakerState, Breakers, Record as BreakerRecord};
 pub use gap::{GapDetector, Sequence};
+pub use halts::{Cause, Halts, Latch, UnknownLatch};
 pub use intent::{Intent, Signal};
 pub use inventory::{Inventory, Source, Verdict};
+pub use lease::{
+    ANSWER_LIMIT, Change, EXTEND_EVERY, Epoch, Event as LeaseEvent, LOCK_TTL, Lease, MARGIN, NoLease,
+    POLL_EVERY,
+};
 pub use money::{MoneyError, Price, Qty};
 pub use names::{ClientOrderId, IntentId, NameError, Side, Symbol};
 pub use order::{Decision, Fill, Input, Order, Question, Report, Status, UnknownStatus};
