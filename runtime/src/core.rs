@@ -3,11 +3,15 @@
 //! No async, no I/O, no clock and no randomness: time and answers are passed in, decisions come out.
 
 mod gap;
+pub mod heal;
+pub mod health;
 mod intent;
+pub mod kill_switch;
 mod money;
 mod names;
 mod order;
 mod position;
+pub mod pressure;
 mod strategy;
 
 pub use gap::{GapDetector, Sequence};
