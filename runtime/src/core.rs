@@ -3,10 +3,12 @@
 //! No async, no I/O, no clock and no randomness: time and answers are passed in, decisions come out.
 
 mod gap;
+mod halts;
 pub mod heal;
 pub mod health;
 mod intent;
 pub mod kill_switch;
+mod lease;
 mod money;
 mod names;
 mod order;
@@ -15,7 +17,12 @@ pub mod pressure;
 mod strategy;
 
 pub use gap::{GapDetector, Sequence};
+pub use halts::{Cause, Halts, Latch, UnknownLatch};
 pub use intent::{Intent, Signal};
+pub use lease::{
+    ANSWER_LIMIT, Change, EXTEND_EVERY, Epoch, Event as LeaseEvent, LOCK_TTL, Lease, MARGIN, NoLease,
+    POLL_EVERY,
+};
 pub use money::{MoneyError, Price, Qty};
 pub use names::{ClientOrderId, IntentId, NameError, Side, Symbol};
 pub use order::{Decision, Fill, Input, Order, Question, Report, Status, UnknownStatus};

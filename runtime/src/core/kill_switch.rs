@@ -5,12 +5,9 @@
 //! be away, when no leader can have a lease any more. Only what is durable and acts is acknowledged: whoever reads
 //! "active" may rely on it through any restart. Deliberately absent: the writing itself, and what a halt forbids.
 
-use std::time::Duration;
-
 use tokio::time::Instant;
 
-/// How long a leader may go on without the bus: the life of `lock:leader`.
-const LEASE: Duration = Duration::from_secs(30);
+use super::LOCK_TTL;
 
 /// Where a halt is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,12 +90,14 @@ impl Order {
 
     /// From when on no leader that has lost the bus may still trade.
     pub fn lease_is_over(&self) -> Instant {
-        self.asked + LEASE
+        self.asked + LOCK_TTL
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use Verdict::{Acknowledged, Pending, Refused};
     use proptest::prelude::*;
 
@@ -131,7 +130,7 @@ mod tests {
         ] {
             let order = order(Wish::Set, file, ledger, bus);
             assert_eq!(order.verdict(order.asked), at_once, "{order:?}");
-            assert_eq!(order.verdict(order.asked + LEASE), later, "{order:?}");
+            assert_eq!(order.verdict(order.asked + LOCK_TTL), later, "{order:?}");
         }
     }
 
