@@ -18,7 +18,7 @@
 //! connections, heads, bodies, messages, waiting events.
 //!
 //! Deliberately absent: hedge mode, isolated and multi-asset margin, funding, brackets beyond the first, the insurance fund,
-//! trailing stops, good-till-date and self-trade prevention. Customers' trades do not appear on the tape. Conditional orders
+//! good-till-date and self-trade prevention. Customers' trades do not appear on the tape. Conditional orders
 //! are placed at `POST /fapi/v1/order`, where they were until the venue moved them to its algo service. Protocol facts come
 //! from the venue's public "USDⓈ-M Futures" API documentation.
 
@@ -44,6 +44,7 @@ mod server;
 mod sign;
 mod stream;
 pub mod tape;
+mod trail;
 mod triggers;
 
 pub use config::{Account, ClientOrderIds, Config, Liquidity, SymbolConfig};
@@ -55,3 +56,4 @@ pub use order::{OrderKind, OrderStatus, Side, TimeInForce, WorkingType};
 pub use server::{Server, serve};
 pub use sign::{Signer, sign};
 pub use tape::{AggTrade, Synthetic, Tape, TapeError};
+pub use trail::Trail;

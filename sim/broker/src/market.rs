@@ -11,7 +11,7 @@ use crate::{
     config::SymbolConfig,
     depth::{Level, Maker},
     journal::Fill,
-    order::Side,
+    order::{Side, WorkingType},
     tape::{AggTrade, Cursor, Tape, hash, mix},
     triggers::Triggers,
 };
@@ -81,6 +81,14 @@ impl Market {
     /// venue takes it from an index of other markets ("Mark Price"), of which there are none here.
     pub fn mark(&self) -> Decimal {
         self.mark
+    }
+
+    /// The price that conditional orders of this kind watch.
+    pub fn watched(&self, working_type: WorkingType) -> Decimal {
+        match working_type {
+            WorkingType::Contract => self.last,
+            WorkingType::Mark => self.mark,
+        }
     }
 
     /// When the venue would next exchange funding, which it does every eight hours, in milliseconds since the epoch.

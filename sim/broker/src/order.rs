@@ -5,6 +5,8 @@ use std::sync::Arc;
 use env::WallTime;
 use rust_decimal::Decimal;
 
+use crate::trail::Trail;
+
 /// A closed set of words of the protocol: each variant with its spelling on the wire.
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)+ }) => {
@@ -63,6 +65,8 @@ words! {
         TakeProfit = "TAKE_PROFIT",
         /// Becomes a market order then.
         TakeProfitMarket = "TAKE_PROFIT_MARKET",
+        /// Becomes a market order when the price has come back from the best it has been by the callback rate.
+        TrailingStopMarket = "TRAILING_STOP_MARKET",
         /// A market order of the exchange itself that closes a position without margin; nobody can send it.
         Liquidation = "LIQUIDATION",
     }
@@ -119,8 +123,13 @@ impl Side {
 }
 
 impl OrderKind {
-    /// Whether the order waits for its stop price before it meets the market.
+    /// Whether the order waits for a price before it meets the market.
     pub fn is_conditional(self) -> bool {
+        self.has_stop_price() || self == Self::TrailingStopMarket
+    }
+
+    /// Whether the price that it waits for is fixed.
+    pub fn has_stop_price(self) -> bool {
         matches!(self, Self::Stop | Self::StopMarket | Self::TakeProfit | Self::TakeProfitMarket)
     }
 
@@ -136,7 +145,7 @@ impl OrderKind {
 
     /// Whether an order of `side` is triggered by a price at or above its stop price, not at or below.
     pub(crate) fn triggers_above(self, side: Side) -> bool {
-        let stop = matches!(self, Self::Stop | Self::StopMarket);
+        let stop = matches!(self, Self::Stop | Self::StopMarket | Self::TrailingStopMarket);
         stop == (side == Side::Buy)
     }
 }
@@ -179,8 +188,10 @@ pub(crate) struct NewOrder {
     /// Zero for an order without a limit.
     pub price: Decimal,
     pub reduce_only: bool,
-    /// Zero for an order without a condition.
+    /// Zero for an order that does not wait for a fixed price.
     pub stop_price: Decimal,
+    /// How a trailing stop follows the price; none for other orders.
+    pub trail: Option<Trail>,
     pub working_type: WorkingType,
     pub close_position: bool,
 }
@@ -227,7 +238,7 @@ impl Order {
         self.terms.quantity - self.executed
     }
 
-    /// Whether it waits for its stop price.
+    /// Whether it waits for its condition.
     pub fn is_waiting(&self) -> bool {
         self.status.is_open() && self.terms.kind.is_conditional()
     }

@@ -266,6 +266,7 @@ mod tests {
             price: Decimal::new(420_000 + i64::from(lots % 40) - 20, 1),
             reduce_only: false,
             stop_price: Decimal::ZERO,
+            trail: None,
             working_type: WorkingType::Contract,
             close_position: false,
         }

@@ -66,9 +66,8 @@ def _():
 
 @step("the account")
 def _():
-    # Not `fetch_balance`: it passes over an asset that has never moved.
-    (usdt,) = venue.fapiPrivateV2GetBalance()
-    print(usdt["asset"], usdt["balance"], usdt["availableBalance"])
+    balance = venue.fetch_balance()["USDT"]
+    print(balance["total"], balance["free"], balance["used"])
     print(venue.set_leverage(10, SYMBOL)["leverage"])
 
 

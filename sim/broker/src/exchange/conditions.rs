@@ -1,4 +1,5 @@
-//! Conditional orders: accepted, and triggered when the price that they watch reaches their stop price.
+//! Conditional orders: accepted, and triggered when the price that they watch reaches their stop price, or has come back as
+//! far as they trail behind it.
 //!
 //! A triggered order keeps its id and becomes a market or limit order. Its owner first hears that the conditional order
 //! expired and then that the new one exists, both under the same ids. It needs margin only from then on.
@@ -10,18 +11,13 @@ use super::{Execution, State, Update};
 use crate::{
     error::ApiError,
     journal::Event,
-    order::{NewOrder, Order, OrderStatus, TimeInForce, WorkingType},
+    order::{NewOrder, Order, OrderStatus, TimeInForce},
     triggers::reached,
 };
 
 impl State {
     pub(super) fn check_condition(&self, account: usize, terms: &NewOrder) -> Result<(), ApiError> {
-        let market = &self.markets[terms.market];
-        let watched = match terms.working_type {
-            WorkingType::Contract => market.last(),
-            WorkingType::Mark => market.mark(),
-        };
-        if reached(terms, watched) {
+        if reached(terms, self.markets[terms.market].watched(terms.working_type)) {
             return Err(ApiError::ImmediateTrigger);
         }
         let same_direction = |order: &Order| {

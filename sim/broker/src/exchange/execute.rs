@@ -297,6 +297,7 @@ mod tests {
             price: limit.map_or(Decimal::ZERO, dec),
             reduce_only: false,
             stop_price: Decimal::ZERO,
+            trail: None,
             working_type: WorkingType::Contract,
             close_position: false,
         }

@@ -98,6 +98,7 @@ impl State {
             price: Decimal::ZERO,
             reduce_only: true,
             stop_price: Decimal::ZERO,
+            trail: None,
             working_type: WorkingType::Contract,
             close_position: false,
         };

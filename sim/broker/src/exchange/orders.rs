@@ -48,6 +48,7 @@ impl State {
             qty: order.quantity,
             price: order.price,
             stop_price: order.stop_price,
+            trail: order.trail,
             reduce_only: order.reduce_only,
             close_position: order.close_position,
         };
@@ -77,7 +78,9 @@ impl State {
         let id = self.accept(now, account, terms, &mut updates);
         let accepted = self.order(id).clone();
         if accepted.is_waiting() {
-            self.markets[accepted.terms.market].triggers.insert(&accepted.terms, id);
+            let market = &mut self.markets[accepted.terms.market];
+            let watched = market.watched(accepted.terms.working_type);
+            market.triggers.insert(&accepted.terms, id, watched);
         } else {
             self.meet_market(now, id, &mut updates);
             self.settle(now, &mut updates);
@@ -270,6 +273,9 @@ impl State {
         terms.quantity.rescale(market.rules.step_size.scale());
         terms.price.rescale(market.rules.tick_size.scale());
         terms.stop_price.rescale(market.rules.tick_size.scale());
+        if let Some(trail) = terms.trail.as_mut().filter(|trail| trail.activation_price.is_zero()) {
+            trail.activation_price = market.watched(terms.working_type).normalize();
+        }
         let order = Order {
             id,
             account,

@@ -72,6 +72,11 @@ pub(super) struct OrderView<'a> {
     side: Side,
     position_side: &'static str,
     stop_price: Decimal,
+    /// As the next, only of a trailing stop.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    activate_price: Option<Decimal>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    price_rate: Option<Decimal>,
     working_type: WorkingType,
     price_protect: bool,
     orig_type: OrderKind,
@@ -102,6 +107,8 @@ impl<'a> From<&'a Order> for OrderView<'a> {
             side: order.terms.side,
             position_side: "BOTH",
             stop_price: order.terms.stop_price,
+            activate_price: order.terms.trail.map(|trail| trail.activation_price),
+            price_rate: order.terms.trail.map(|trail| trail.callback_rate),
             working_type: order.terms.working_type,
             price_protect: false,
             orig_type: order.original_kind,

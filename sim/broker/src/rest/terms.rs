@@ -1,7 +1,6 @@
 //! Reads an order from a request ("New Order"): which parameters each type needs, and which words they may be.
 //!
-//! Deliberately absent: `TRAILING_STOP_MARKET`, good-till-date, hedge mode, `priceMatch` and self-trade prevention; who asks for
-//! one of them is refused.
+//! Deliberately absent: good-till-date, hedge mode, `priceMatch` and self-trade prevention; who asks for one of them is refused.
 
 use std::sync::Arc;
 
@@ -11,6 +10,7 @@ use crate::{
     error::ApiError,
     order::{NewOrder, OrderKind, Side, TimeInForce, WorkingType},
     params::Params,
+    trail::Trail,
 };
 
 pub(super) fn read(
@@ -32,7 +32,7 @@ pub(super) fn read(
         (false, Some(_)) => return Err(ApiError::NotRequired("price")),
         (false, None) => Decimal::ZERO,
     };
-    let stop_price = match (kind.is_conditional(), params.text("stopPrice")) {
+    let stop_price = match (kind.has_stop_price(), params.text("stopPrice")) {
         (true, _) => params.required_parsed("stopPrice")?,
         (false, Some(_)) => return Err(ApiError::NotRequired("stopprice")),
         (false, None) => Decimal::ZERO,
@@ -47,6 +47,7 @@ pub(super) fn read(
         price,
         reduce_only,
         stop_price,
+        trail: trail(params, kind)?,
         working_type: working_type(params)?,
         close_position,
     })
@@ -54,9 +55,6 @@ pub(super) fn read(
 
 fn kind(word: &str) -> Result<OrderKind, ApiError> {
     match OrderKind::from_word(word) {
-        Some(OrderKind::Liquidation) | None if word == "TRAILING_STOP_MARKET" => {
-            Err(ApiError::UnsupportedOrderType("TRAILING_STOP_MARKET"))
-        }
         Some(OrderKind::Liquidation) | None => Err(ApiError::OrderType),
         Some(kind) => Ok(kind),
     }
@@ -104,6 +102,26 @@ fn time_in_force(params: &Params<'_>, kind: OrderKind) -> Result<TimeInForce, Ap
         OrderKind::Market => Err(ApiError::NotRequired("timeinforce")),
         _ => Ok(life),
     }
+}
+
+/// The callback rate is in steps of 0.1 per cent, from 0.1 to 10.
+fn trail(params: &Params<'_>, kind: OrderKind) -> Result<Option<Trail>, ApiError> {
+    if kind != OrderKind::TrailingStopMarket {
+        let surplus = [("callbackRate", "callbackrate"), ("activationPrice", "activationprice")]
+            .into_iter()
+            .find(|(name, _)| params.text(name).is_some());
+        return surplus.map_or(Ok(None), |(_, shown)| Err(ApiError::NotRequired(shown)));
+    }
+    let callback_rate: Decimal = params.required_parsed("callbackRate")?;
+    if callback_rate.normalize().scale() > 1 || !(Decimal::new(1, 1)..=Decimal::TEN).contains(&callback_rate)
+    {
+        return Err(ApiError::CallbackRate);
+    }
+    let activation_price = params.parsed("activationPrice")?;
+    if activation_price == Some(Decimal::ZERO) {
+        return Err(ApiError::ActivationPrice);
+    }
+    Ok(Some(Trail { activation_price: activation_price.unwrap_or_default(), callback_rate }))
 }
 
 fn working_type(params: &Params<'_>) -> Result<WorkingType, ApiError> {
@@ -161,9 +179,29 @@ mod tests {
     }
 
     #[test]
+    fn a_trailing_stop_needs_a_callback_rate_of_a_tenth_to_ten_per_cent() {
+        let stop = "side=SELL&type=TRAILING_STOP_MARKET&quantity=1";
+        assert_eq!(refusal(stop), ApiError::MissingParameter("callbackRate"));
+        for rate in ["0", "0.09", "0.15", "10.1"] {
+            assert_eq!(refusal(&format!("{stop}&callbackRate={rate}")), ApiError::CallbackRate, "{rate}");
+        }
+        let trail = |query: &str| order(query).expect("a good order").trail.expect("it trails");
+        let open = trail(&format!("{stop}&callbackRate=10.0"));
+        assert_eq!((open.activation_price, open.callback_rate), (Decimal::ZERO, Decimal::TEN));
+        let stop = format!("{stop}&callbackRate=0.1&activationPrice=");
+        assert_eq!(trail(&format!("{stop}7")).activation_price, Decimal::from(7));
+        assert_eq!(refusal(&format!("{stop}0")), ApiError::ActivationPrice);
+        assert_eq!(refusal(&format!("{stop}7&stopPrice=1")), ApiError::NotRequired("stopprice"));
+        assert_eq!(
+            refusal(&format!("{stop}7&closePosition=true")),
+            ApiError::CloseKind("TRAILING_STOP_MARKET")
+        );
+        let market = "side=BUY&type=MARKET&quantity=1&callbackRate=1";
+        assert_eq!(refusal(market), ApiError::NotRequired("callbackrate"));
+    }
+
+    #[test]
     fn what_is_not_simulated_is_refused_by_name() {
-        let trailing = refusal("side=BUY&type=TRAILING_STOP_MARKET&quantity=1&callbackRate=1");
-        assert_eq!(trailing, ApiError::UnsupportedOrderType("TRAILING_STOP_MARKET"));
         let market = "side=BUY&type=MARKET&quantity=1";
         assert_eq!(refusal(&format!("{market}&positionSide=LONG")), ApiError::PositionSide);
         assert_eq!(refusal(&format!("{market}&priceMatch=QUEUE")), ApiError::BadParameter("priceMatch"));
