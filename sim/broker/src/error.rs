@@ -70,8 +70,8 @@ pub enum ApiError {
     #[error("Mandatory parameter '{0}' was not sent, was empty/null, or malformed.")]
     MissingParameter(&'static str),
     /// Neither of the two ids of an order was sent.
-    #[error("Param 'origClientOrderId' or 'orderId' must be sent, but both were empty/null!")]
-    MissingOrderId,
+    #[error("Param '{0}' or '{1}' must be sent, but both were empty/null!")]
+    MissingBoth(&'static str, &'static str),
     /// More decimals than the symbol has.
     #[error("Precision is over the maximum defined for this asset.")]
     Precision,
@@ -318,7 +318,7 @@ impl ApiError {
             Self::TimestampOld | Self::TimestampAhead => -1021,
             Self::BadSignature => -1022,
             Self::IllegalParameter { .. } => -1100,
-            Self::MissingParameter(_) | Self::MissingOrderId => -1102,
+            Self::MissingParameter(_) | Self::MissingBoth(..) => -1102,
             Self::Precision => -1111,
             Self::Filter(_) => -1013,
             Self::BadPeriod => -1023,

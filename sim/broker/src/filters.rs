@@ -152,6 +152,7 @@ mod tests {
             trail: None,
             working_type: WorkingType::Contract,
             close_position: false,
+            algo: false,
         }
     }
 

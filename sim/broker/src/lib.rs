@@ -19,10 +19,11 @@
 //!
 //! Deliberately absent: hedge mode, isolated and multi-asset margin, funding, brackets beyond the first, the insurance fund,
 //! good-till-date and self-trade prevention. Customers' trades do not appear on the tape. Conditional orders
-//! are placed at `POST /fapi/v1/order`, where they were until the venue moved them to its algo service. Protocol facts come
-//! from the venue's public "USDⓈ-M Futures" API documentation.
+//! are taken by the algo service, to which the venue moved them on 2025-12-09, and at `POST /fapi/v1/order`, where they were
+//! before. Protocol facts come from the venue's public "USDⓈ-M Futures" API documentation.
 
 mod account;
+mod algo;
 mod book;
 mod candles;
 mod config;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use env::WallTime;
 use rust_decimal::Decimal;
 
-use crate::trail::Trail;
+use crate::{algo::Algo, trail::Trail};
 
 /// A closed set of words of the protocol: each variant with its spelling on the wire.
 macro_rules! words {
@@ -93,6 +93,26 @@ words! {
         Contract = "CONTRACT_PRICE",
         /// The mark price.
         Mark = "MARK_PRICE",
+    }
+}
+
+words! {
+    /// Where an order of the algo service is in its life ("Event: Algo Order Update").
+    AlgoStatus {
+        /// Waits for its condition.
+        New = "NEW",
+        /// Cancelled before it was triggered.
+        Canceled = "CANCELED",
+        /// The condition is met.
+        Triggering = "TRIGGERING",
+        /// The matching engine has it.
+        Triggered = "TRIGGERED",
+        /// It ended in the matching engine.
+        Finished = "FINISHED",
+        /// The matching engine did not take it.
+        Rejected = "REJECTED",
+        /// Ended by its own terms before it was triggered.
+        Expired = "EXPIRED",
     }
 }
 
@@ -194,6 +214,8 @@ pub(crate) struct NewOrder {
     pub trail: Option<Trail>,
     pub working_type: WorkingType,
     pub close_position: bool,
+    /// Whether it is placed with the algo service.
+    pub algo: bool,
 }
 
 impl NewOrder {
@@ -219,6 +241,8 @@ pub(crate) struct Order {
     /// As it was asked for; `terms.kind` changes when a conditional order is triggered.
     pub original_kind: OrderKind,
     pub status: OrderStatus,
+    /// What the algo service knows of it; none of an order that was not placed there.
+    pub algo: Option<Algo>,
     /// Quantity traded so far.
     pub executed: Decimal,
     /// Σ price × quantity traded so far.
@@ -236,6 +260,11 @@ pub(crate) struct Order {
 impl Order {
     pub fn remaining(&self) -> Decimal {
         self.terms.quantity - self.executed
+    }
+
+    /// Whether the algo service has it and the matching engine does not.
+    pub fn is_algo_only(&self) -> bool {
+        self.algo.as_ref().is_some_and(|algo| !algo.is_placed())
     }
 
     /// Whether it waits for its condition.

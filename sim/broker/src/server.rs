@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use crate::{
-    exchange::{Exchange, State, Update},
+    exchange::{Exchange, State, Update, Which},
     fault::{Fault, Subject},
     limits::Limits,
     linger::Linger,
@@ -197,7 +197,7 @@ async fn run_countdowns(venue: Arc<Venue>) {
         let now = venue.env.clock.now();
         let mut state = venue.exchange.lock();
         while let Some((account, market)) = state.countdowns.pop_over(Instant::now()) {
-            let updates = state.cancel_all(now, account, market);
+            let updates = state.cancel_all(now, account, market, Which::Orders);
             env::fact!(
                 "broker.countdown_over",
                 symbol = %state.markets[market].symbol,

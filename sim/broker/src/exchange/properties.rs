@@ -4,7 +4,7 @@ use env::WallTime;
 use proptest::prelude::*;
 use rust_decimal::Decimal;
 
-use super::{OrderRef, State, amend::Amendment};
+use super::{OrderRef, State, Which, amend::Amendment};
 use crate::{
     Account, Config, Liquidity, SymbolConfig, Synthetic, Tape,
     exchange::Exchange,
@@ -76,6 +76,7 @@ fn terms() -> impl Strategy<Value = NewOrder> {
             }),
             working_type: if mark { WorkingType::Mark } else { WorkingType::Contract },
             close_position,
+            algo: close,
         }
     })
 }
@@ -125,7 +126,7 @@ fn perform(state: &mut State, n: usize, act: Act) -> Result<(), TestCaseError> {
             let amendment = Amendment { side, quantity: Decimal::new(lots.into(), 3), price: price(ticks) };
             drop(state.amend(now, account, 0, OrderRef::Id(order), amendment));
         }
-        Act::CancelAll { account } => drop(state.cancel_all(now, account, 0)),
+        Act::CancelAll { account } => drop(state.cancel_all(now, account, 0, Which::All)),
         Act::Leverage { account, leverage } => drop(state.set_leverage(now, account, 0, leverage)),
         Act::Trades(trades) => {
             for _ in 0..trades {

@@ -13,13 +13,59 @@ use crate::{
     trail::Trail,
 };
 
+/// Where an order is placed. The two doors take the same terms under names of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Door {
+    /// `POST /fapi/v1/order`.
+    Order,
+    /// `POST /fapi/v1/algoOrder`, for conditional orders only ("New Algo Order").
+    Algo,
+}
+
+impl Door {
+    pub fn client_order_id(self) -> &'static str {
+        match self {
+            Self::Order => "newClientOrderId",
+            Self::Algo => "clientAlgoId",
+        }
+    }
+
+    fn stop_price(self) -> &'static str {
+        match self {
+            Self::Order => "stopPrice",
+            Self::Algo => "triggerPrice",
+        }
+    }
+
+    fn activation_price(self) -> &'static str {
+        match self {
+            Self::Order => "activationPrice",
+            Self::Algo => "activatePrice",
+        }
+    }
+
+    /// Whether an order may come through it.
+    fn check(self, params: &Params<'_>, kind: OrderKind) -> Result<(), ApiError> {
+        match self {
+            Self::Order => Ok(()),
+            Self::Algo if params.required("algoType")? != "CONDITIONAL" => {
+                Err(ApiError::BadParameter("algoType"))
+            }
+            Self::Algo if !kind.is_conditional() => Err(ApiError::OrderType),
+            Self::Algo => Ok(()),
+        }
+    }
+}
+
 pub(super) fn read(
     market: usize,
     client_order_id: Arc<str>,
     params: &Params<'_>,
+    door: Door,
 ) -> Result<NewOrder, ApiError> {
     let side = Side::from_word(params.required("side")?).ok_or(ApiError::Side)?;
     let kind = kind(params.required("type")?)?;
+    door.check(params, kind)?;
     refuse_unsupported(params)?;
     let close_position = params.parsed("closePosition")?.unwrap_or(false);
     let reduce_only = params.parsed("reduceOnly")?.unwrap_or(false);
@@ -32,8 +78,8 @@ pub(super) fn read(
         (false, Some(_)) => return Err(ApiError::NotRequired("price")),
         (false, None) => Decimal::ZERO,
     };
-    let stop_price = match (kind.has_stop_price(), params.text("stopPrice")) {
-        (true, _) => params.required_parsed("stopPrice")?,
+    let stop_price = match (kind.has_stop_price(), params.text(door.stop_price())) {
+        (true, _) => params.required_parsed(door.stop_price())?,
         (false, Some(_)) => return Err(ApiError::NotRequired("stopprice")),
         (false, None) => Decimal::ZERO,
     };
@@ -47,9 +93,10 @@ pub(super) fn read(
         price,
         reduce_only,
         stop_price,
-        trail: trail(params, kind)?,
+        trail: trail(params, kind, door)?,
         working_type: working_type(params)?,
         close_position,
+        algo: door == Door::Algo,
     })
 }
 
@@ -105,9 +152,9 @@ fn time_in_force(params: &Params<'_>, kind: OrderKind) -> Result<TimeInForce, Ap
 }
 
 /// The callback rate is in steps of 0.1 per cent, from 0.1 to 10.
-fn trail(params: &Params<'_>, kind: OrderKind) -> Result<Option<Trail>, ApiError> {
+fn trail(params: &Params<'_>, kind: OrderKind, door: Door) -> Result<Option<Trail>, ApiError> {
     if kind != OrderKind::TrailingStopMarket {
-        let surplus = [("callbackRate", "callbackrate"), ("activationPrice", "activationprice")]
+        let surplus = [("callbackRate", "callbackrate"), (door.activation_price(), "activationprice")]
             .into_iter()
             .find(|(name, _)| params.text(name).is_some());
         return surplus.map_or(Ok(None), |(_, shown)| Err(ApiError::NotRequired(shown)));
@@ -117,7 +164,7 @@ fn trail(params: &Params<'_>, kind: OrderKind) -> Result<Option<Trail>, ApiError
     {
         return Err(ApiError::CallbackRate);
     }
-    let activation_price = params.parsed("activationPrice")?;
+    let activation_price = params.parsed(door.activation_price())?;
     if activation_price == Some(Decimal::ZERO) {
         return Err(ApiError::ActivationPrice);
     }
@@ -134,7 +181,7 @@ mod tests {
     use super::*;
 
     fn order(query: &str) -> Result<NewOrder, ApiError> {
-        read(0, "c".into(), &Params::parse(query, ""))
+        read(0, "c".into(), &Params::parse(query, ""), Door::Order)
     }
 
     fn refusal(query: &str) -> ApiError {
@@ -176,6 +223,22 @@ mod tests {
         assert_eq!(with("quantity=1"), ApiError::CloseQuantity);
         assert_eq!(with("reduceOnly=true"), ApiError::NotRequired("reduceonly"));
         assert_eq!(refusal("side=SELL&type=MARKET&closePosition=true"), ApiError::CloseKind("MARKET"));
+    }
+
+    #[test]
+    fn the_algo_service_takes_conditional_orders_under_its_own_names() {
+        let algo = |query: &str| read(0, "c".into(), &Params::parse(query, ""), Door::Algo);
+        let refusal = |query: &str| algo(query).expect_err("the order is malformed");
+        let stop = "side=SELL&type=STOP_MARKET&quantity=1&triggerPrice=2";
+        assert_eq!(refusal(stop), ApiError::MissingParameter("algoType"));
+        assert_eq!(refusal(&format!("{stop}&algoType=VP")), ApiError::BadParameter("algoType"));
+        let order = algo(&format!("{stop}&algoType=CONDITIONAL")).expect("a good order");
+        assert!(order.algo && order.stop_price == Decimal::TWO);
+        let market = "side=SELL&type=MARKET&quantity=1&algoType=CONDITIONAL";
+        assert_eq!(refusal(market), ApiError::OrderType);
+        let trail = "side=SELL&type=TRAILING_STOP_MARKET&quantity=1&algoType=CONDITIONAL&callbackRate=1";
+        let trail = algo(&format!("{trail}&activatePrice=9")).expect("a good order").trail;
+        assert_eq!(trail.map(|trail| trail.activation_price), Some(Decimal::from(9)));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::json;
 use tokio::time::{Instant, sleep_until};
 
+use super::algo::AlgoEvent;
 use crate::{
     exchange::{Balance, Change, Endangered, Execution, Update},
     order::{Order, OrderKind, OrderStatus, Side, TimeInForce, WorkingType},
@@ -21,6 +22,7 @@ pub(crate) fn render(update: &Update) -> String {
             let o = order_fields(order, execution, millis);
             to_json(&OrderEvent { e: "ORDER_TRADE_UPDATE", event_time: millis, time: millis, o })
         }
+        Change::Algo(order) => to_json(&AlgoEvent::new(order, millis)),
         Change::Balance(balance) => {
             let a = account_fields(balance);
             to_json(&AccountEvent { e: "ACCOUNT_UPDATE", event_time: millis, time: millis, a })
