@@ -15,7 +15,7 @@
 //! What goes wrong at the venue itself – lost answers, stale replicas, late or broken streams – is [`Fault`], the exchange's
 //! vocabulary for plans; [`Exchange::faults`] is where it is posted. A fault changes what clients see, never what the journal
 //! says of it. Whatever a client sends is answered or ends its connection; what it can make the server keep is bounded:
-//! connections, heads, bodies, messages, waiting events.
+//! connections, heads, bodies, messages, waiting events; who does not read what was sent is given up.
 //!
 //! Deliberately absent: hedge mode, isolated and multi-asset margin, funding, brackets beyond the first, the insurance fund,
 //! good-till-date and self-trade prevention. Customers' trades do not appear on the tape. Conditional orders
@@ -28,6 +28,7 @@ mod book;
 mod candles;
 mod config;
 mod depth;
+mod differences;
 mod error;
 mod exchange;
 mod fault;
@@ -39,6 +40,7 @@ mod margin;
 mod market;
 mod order;
 mod params;
+mod patience;
 mod replica;
 mod rest;
 mod server;

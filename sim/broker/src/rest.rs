@@ -76,6 +76,7 @@ impl Endpoint {
             ("GET", "v1/aggTrades") => AggTrades,
             ("GET", "v1/depth") => Depth,
             ("GET", "v1/exchangeInfo") => ExchangeInfo,
+            ("GET", "v1/historicalTrades") => HistoricalTrades,
             ("GET", "v1/klines") => Klines,
             ("GET", "v1/ping") => Ping,
             ("GET", "v1/premiumIndex") => PremiumIndex,
@@ -83,6 +84,7 @@ impl Endpoint {
             ("GET", "v1/ticker/bookTicker") => BookTicker,
             ("GET", "v1/ticker/price" | "v2/ticker/price") => TickerPrice,
             ("GET", "v1/time") => Time,
+            ("GET", "v1/trades") => Trades,
             _ => return None,
         })
     }
@@ -256,7 +258,12 @@ impl Asked {
         let Self { head, body, now, .. } = self;
         let mut orders = None;
         let body = match self.endpoint {
-            Endpoint::Public(endpoint) => market::answer(venue, *now, endpoint, params)?,
+            Endpoint::Public(endpoint) => {
+                if endpoint.needs_key() {
+                    customer(venue, &head.headers)?;
+                }
+                market::answer(venue, *now, endpoint, params)?
+            }
             Endpoint::Keyed(endpoint) => {
                 let (account, _) = customer(venue, &head.headers)?;
                 listen_key::answer(venue, account, endpoint)?
