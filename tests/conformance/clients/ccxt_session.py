@@ -121,6 +121,27 @@ def _():
     print(venue.fetch_open_orders(SYMBOL))
 
 
+@step("a stop waits in the algo service, is found there, and is cancelled")
+def _():
+    waiting = {"trigger": True}
+    stop = venue.create_order(SYMBOL, "market", "sell", 0.01, None, {"stopLossPrice": 40000})
+    print(stop["type"], stop["side"], stop["triggerPrice"], stop["info"]["algoStatus"])
+    assert venue.fetch_order(stop["id"], SYMBOL, waiting)["id"] == stop["id"]
+    assert [order["id"] for order in venue.fetch_open_orders(SYMBOL, params=waiting)] == [stop["id"]]
+    assert not venue.fetch_open_orders(SYMBOL)
+    venue.cancel_order(stop["id"], SYMBOL, waiting)
+    print(venue.fetch_order(stop["id"], SYMBOL, waiting)["info"]["algoStatus"])
+
+
+@step("a stop trails behind the market")
+def _():
+    trail = {"trailingPercent": "1.5", "trailingTriggerPrice": 60000}
+    info = venue.create_order(SYMBOL, "market", "sell", 0.01, None, trail)["info"]
+    print(info["orderType"], info["callbackRate"], info["activatePrice"])
+    venue.cancel_all_orders(SYMBOL, {"trigger": True})
+    print(venue.fetch_open_orders(SYMBOL, params={"trigger": True}))
+
+
 @step("what must be refused")
 def _():
     refused(ccxt.ExchangeError, lambda: venue.create_order(SYMBOL, "limit", "buy", 0.001, 30000))
