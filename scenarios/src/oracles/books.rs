@@ -28,7 +28,7 @@ struct Terms {
 fn true_fill(fill: &broker::Fill) -> (Key, Terms) {
     let terms = Terms {
         client_order_id: fill.client_order_id.to_string(),
-        side: fill.side.as_str().into(),
+        side: fill.side.word().into(),
         qty: fill.qty,
         price: fill.price,
         fee: fill.fee,
