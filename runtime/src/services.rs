@@ -6,6 +6,6 @@ pub mod trader;
 
 use crate::core::Symbol;
 
-fn default_symbols() -> Vec<Symbol> {
+pub(crate) fn default_symbols() -> Vec<Symbol> {
     vec!["BTCUSDT".parse().expect("BTCUSDT is a symbol")]
 }
