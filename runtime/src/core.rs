@@ -10,6 +10,7 @@ pub mod heal;
 pub mod health;
 mod intent;
 mod inventory;
+pub mod journal;
 pub mod kill_switch;
 mod latches;
 mod lease;

@@ -20,6 +20,7 @@ mod durability;
 mod events;
 mod holdings;
 mod intake;
+mod journal;
 mod latch_store;
 mod leadership;
 mod leave;
