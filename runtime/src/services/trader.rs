@@ -39,9 +39,6 @@ use crate::clients::{
     ledger::Ledger,
 };
 
-/// The tables of the system.
-const SCHEMA: &str = include_str!("../schema.sql");
-
 /// How many signals or events may wait for the desk. More wait where they come from.
 const INBOX: usize = 64;
 
@@ -63,7 +60,7 @@ impl Default for TraderConfig {
 pub async fn run(env: Env, config: TraderConfig) {
     fact!("trader.started");
     let ledger = Ledger::new(env.clone(), "trader.intents");
-    ledger.insist_batch(SCHEMA).await;
+    ledger.insist_batch(super::SCHEMA).await;
     let (outbox, held) = open_outbox(&env).await;
     let recovered = recovery::insist(&env, &ledger, held).await;
 
