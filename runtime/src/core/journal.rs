@@ -122,7 +122,7 @@ impl FromStr for LineHash {
     }
 }
 
-super::json_as_text!(LineHash, Status);
+super::as_text!(LineHash, Status);
 
 /// A line that was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
