@@ -111,7 +111,7 @@ fn in_directory(name: &str, test: impl AsyncFnOnce(Env, Arc<FlakyState>)) {
 }
 
 async fn open(env: &Env) -> Journal {
-    let journal = Journal::open(env);
+    let journal = Journal::open(env, Leave::default());
     until(&journal, false).await;
     journal
 }
