@@ -2,21 +2,31 @@
 //!
 //! No async, no I/O, no clock and no randomness: time and answers are passed in, decisions come out.
 
+mod emergency;
+mod exit_rule;
 mod gap;
 mod intent;
 mod money;
 mod names;
 mod order;
+mod panic_event;
 mod position;
 mod strategy;
+mod watchdog;
 
+pub use emergency::{
+    Chunk, Closing, EMERGENCY_ORDER_PREFIX, Flattened, Flattening, Heard, Move, Outcome, Progress, Step,
+};
+pub use exit_rule::{Cause, Exit, ExitNumber, ExitRule, Exits, Holding, Quote};
 pub use gap::{GapDetector, Sequence};
 pub use intent::{Intent, Signal};
 pub use money::{MoneyError, Price, Qty};
 pub use names::{ClientOrderId, IntentId, NameError, Side, Symbol};
 pub use order::{Decision, Fill, Input, Order, Question, Report, Status, UnknownStatus};
+pub use panic_event::{Claim, EVENT_AGE_LIMIT, EventId, Handled, Ignored, PanicEvent, TRUSTED_ISSUER};
 pub use position::Position;
 pub use strategy::{Call, MarketTrade, Rule, Strategy};
+pub use watchdog::{Alarm, HEARTBEAT_LIMIT, POLL, Question as BusQuestion, Sight, Watchdog};
 
 /// Lets values that have one text form travel in JSON as that text. Borrows while reading, so escaped text is refused:
 /// none of these forms ever needs an escape.
