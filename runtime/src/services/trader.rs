@@ -36,8 +36,8 @@ use crate::clients::{
     ledger::Ledger,
 };
 
-/// The trader's tables.
-const SCHEMA: &str = include_str!("trader/schema.sql");
+/// The tables of the system.
+const SCHEMA: &str = include_str!("../schema.sql");
 
 /// How many signals or events may wait for the desk. More wait where they come from.
 const INBOX: usize = 64;
