@@ -17,7 +17,7 @@ mod watchdog;
 pub use emergency::{
     Chunk, Closing, EMERGENCY_ORDER_PREFIX, Flattened, Flattening, Heard, Move, Outcome, Progress, Step,
 };
-pub use exit_rule::{Cause, Exit, ExitNumber, ExitRule, Exits, Holding, Quote};
+pub use exit_rule::{Exit, ExitCause, ExitNumber, ExitRule, Exits, Holding, Quote};
 pub use gap::{GapDetector, Sequence};
 pub use intent::{Intent, Signal};
 pub use money::{MoneyError, Price, Qty};

@@ -1,8 +1,11 @@
 //! The processes of the trading system. Each is a function that runs until its process ends.
 
 pub mod ares;
+pub mod emergency_exit;
+pub mod exit_brain;
 pub mod feeder;
 pub mod trader;
+pub mod watchdog;
 
 use crate::core::Symbol;
 

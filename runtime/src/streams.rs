@@ -3,6 +3,8 @@
 //! Consumers resume from the last entry they processed, never from `$`, and tolerate repeated entries: a producer that loses
 //! its connection cannot know whether its last entry arrived, and adds it again.
 
+pub mod panic;
+
 use env::WallTime;
 use redis::{Cmd, cmd};
 
@@ -14,8 +16,34 @@ use crate::{
 /// The stream of strategies' signals.
 pub const SIGNALS: &str = "signals";
 
+/// The stream of the exit brain's signals, which only reduce.
+pub const EXITS: &str = "exits";
+
 /// The stream of booked fills.
 pub const FILLS: &str = "fills";
+
+/// The hash of booked positions.
+pub const POSITIONS: &str = "positions";
+
+/// The hash of latches: the halts that only a person clears.
+pub const HALTS: &str = "system:halts";
+
+/// The hash that says whether trading is halted.
+pub const TRADING_STATE: &str = "system:state:trading";
+
+/// The hash with the newest verdict of the health check.
+pub const DOR: &str = "system:dor";
+
+/// The stream of panic events.
+pub const PANIC: &str = "system:panic_close";
+
+/// The stream of panic events that were carried out.
+pub const PANIC_COMPLETED: &str = "system:panic_close:completed";
+
+/// The key of a process's heartbeat.
+pub fn heartbeat(process: &str) -> String {
+    format!("heartbeat:{process}")
+}
 
 /// About how many entries each stream keeps: 40 minutes of market at 4 trades per second.
 const KEPT_ENTRIES: u32 = 10_000;
@@ -48,6 +76,13 @@ fn field<T: std::str::FromStr>(entry: &Entry<'_>, field: &'static str) -> Result
     entry.get(field).and_then(|text| text.parse().ok()).ok_or(MalformedEntry { field })
 }
 
+/// Asks for the newest entry of a stream.
+pub fn newest(stream: &str) -> Cmd {
+    let mut range = cmd("XREVRANGE");
+    range.arg(stream).arg("+").arg("-").arg("COUNT").arg(1);
+    range
+}
+
 /// Appends a market trade to `stream`, with the exchange's field names and the decimals of its texts.
 pub fn add_market_trade(stream: &str, trade: &MarketTrade) -> Cmd {
     let mut add = add(stream);
@@ -73,9 +108,9 @@ pub fn market_trade(entry: &Entry<'_>) -> Result<MarketTrade, MalformedEntry> {
     })
 }
 
-/// Appends a signal to [`SIGNALS`].
-pub fn add_signal(signal: &Signal) -> Cmd {
-    let mut add = add(SIGNALS);
+/// Appends a signal to [`SIGNALS`] or [`EXITS`].
+pub fn add_signal(stream: &str, signal: &Signal) -> Cmd {
+    let mut add = add(stream);
     add.arg("signal_id").arg(signal.id.to_string());
     add.arg("symbol").arg(signal.symbol.as_str());
     add.arg("side").arg(signal.side.as_str());
@@ -159,7 +194,7 @@ mod tests {
             reduce_only: false,
             market_time: WallTime::from_millis(1_700_000_000_123),
         };
-        let mut fields = fields(&add_signal(&wish));
+        let mut fields = fields(&add_signal(SIGNALS, &wish));
         assert_eq!(signal(&Entry::new("1-0", &fields)), Ok(wish));
         fields[7] = Value::BulkString(b"-1".to_vec());
         assert_eq!(signal(&Entry::new("1-0", &fields)), Err(MalformedEntry { field: "qty" }));

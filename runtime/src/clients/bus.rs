@@ -50,6 +50,11 @@ impl Bus {
         Self::new(env, link, BLOCK + RESPONSE_TIMEOUT)
     }
 
+    /// A connection for a question that is of no use when its answer is not there within `patience`.
+    pub fn for_polling(env: Env, link: &'static str, patience: Duration) -> Self {
+        Self::new(env, link, patience)
+    }
+
     fn new(env: Env, link: &'static str, response_timeout: Duration) -> Self {
         let backoff = Backoff::reconnect("bus.reconnect");
         Self { env, link, response_timeout, session: None, backoff, down: false }
@@ -85,6 +90,19 @@ impl Bus {
         }
     }
 
+    /// Runs commands in one round trip, once, and returns their answers.
+    ///
+    /// # Errors
+    /// The bus is not reachable, or has not answered them all, or one with an error. They may have been carried out.
+    pub async fn ask_all(&mut self, commands: &Pipeline) -> Result<Vec<Value>, RedisError> {
+        let outcome = match self.session().await {
+            Ok(session) => session.connection.send_packed_commands(commands, 0, commands.len()).await,
+            Err(error) => Err(error),
+        };
+        let outcome = outcome.and_then(|values| values.into_iter().map(refuse_error).collect());
+        outcome.inspect_err(|error| self.report_loss(error))
+    }
+
     async fn session(&mut self) -> Result<&mut Session, RedisError> {
         let session = match self.session.take() {
             Some(session) => session,
@@ -112,12 +130,16 @@ impl Bus {
     }
 
     async fn lost(&mut self, error: &RedisError) {
+        self.report_loss(error);
+        self.backoff.wait(&self.env).await;
+    }
+
+    fn report_loss(&mut self, error: &RedisError) {
         self.session = None;
         if !self.down {
             fact!("bus.down", link = self.link, reason = %error);
             self.down = true;
         }
-        self.backoff.wait(&self.env).await;
     }
 }
 
@@ -143,6 +165,11 @@ impl Cursor {
     /// After the entry `id` of one stream.
     pub fn after(stream: &str, id: String) -> Self {
         Self { streams: vec![(stream.to_owned(), id)] }
+    }
+
+    /// Behind these entries of these streams.
+    pub fn behind(streams: impl IntoIterator<Item = (String, String)>) -> Self {
+        Self { streams: streams.into_iter().collect() }
     }
 
     /// The command that waits for entries after this position. For [`Bus::for_reading`] connections.
@@ -208,14 +235,21 @@ pub fn entries(reply: &Value) -> impl DoubleEndedIterator<Item = Entry<'_>> {
     })
 }
 
-fn items(value: &Value) -> &[Value] {
+/// The fields of an `HGETALL` reply (RESP2) with their values; a reply that is none has no fields.
+pub fn fields(reply: &Value) -> impl Iterator<Item = (&str, &str)> {
+    items(reply).chunks_exact(2).filter_map(|pair| Some((text(&pair[0])?, text(&pair[1])?)))
+}
+
+/// The elements of a reply; none when it is no array.
+pub fn items(value: &Value) -> &[Value] {
     match value {
         Value::Array(items) => items,
         _ => &[],
     }
 }
 
-fn text(value: &Value) -> Option<&str> {
+/// The text of a reply; `None` when it is none.
+pub fn text(value: &Value) -> Option<&str> {
     match value {
         Value::BulkString(bytes) => std::str::from_utf8(bytes).ok(),
         _ => None,

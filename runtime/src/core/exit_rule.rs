@@ -54,7 +54,7 @@ pub struct Quote {
 
 /// Why a position is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cause {
+pub enum ExitCause {
     /// The loss has reached its limit.
     Stop,
     /// The profit has reached its aim.
@@ -63,7 +63,7 @@ pub enum Cause {
     HeldTooLong,
 }
 
-impl Cause {
+impl ExitCause {
     /// The name in facts.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -84,7 +84,7 @@ pub struct Exit {
     /// All of it.
     pub qty: Qty,
     /// Why.
-    pub cause: Cause,
+    pub cause: ExitCause,
     /// Which attempt for which position.
     pub number: ExitNumber,
 }
@@ -140,7 +140,7 @@ struct Watch {
     first_seen: Instant,
     /// How much of its life had passed when it was first seen.
     age_then: Duration,
-    decided: Option<Cause>,
+    decided: Option<ExitCause>,
     attempt: u32,
     attempted: Option<Instant>,
 }
@@ -226,7 +226,7 @@ impl Watch {
             // A clock that is behind makes a position new, not younger than that.
             age_then: wall.since(held.since),
             // What was decided before the restart stays decided; its cause is forgotten, its effect is the same.
-            decided: ours.map(|_| Cause::HeldTooLong),
+            decided: ours.map(|_| ExitCause::HeldTooLong),
             attempt: ours.map_or(0, |(number, _)| number.attempt),
             attempted: ours.map(|(_, at)| at),
         }
@@ -255,14 +255,14 @@ impl Watch {
     }
 }
 
-fn cause(rule: &ExitRule, held: &Holding, age: Duration, price: Option<Price>) -> Option<Cause> {
+fn cause(rule: &ExitRule, held: &Holding, age: Duration, price: Option<Price>) -> Option<ExitCause> {
     let gain = price.and_then(|price| gain(held, price));
     if gain.is_some_and(|gain| gain <= -rule.stop) {
-        Some(Cause::Stop)
+        Some(ExitCause::Stop)
     } else if gain.is_some_and(|gain| gain >= rule.take_profit) {
-        Some(Cause::TakeProfit)
+        Some(ExitCause::TakeProfit)
     } else {
-        (age >= rule.longest).then_some(Cause::HeldTooLong)
+        (age >= rule.longest).then_some(ExitCause::HeldTooLong)
     }
 }
 

@@ -47,7 +47,7 @@ pub async fn run(env: Env, config: AresConfig) {
         if !signals.is_empty() {
             let mut issue = Pipeline::new();
             for signal in &signals {
-                issue.add_command(streams::add_signal(signal));
+                issue.add_command(streams::add_signal(streams::SIGNALS, signal));
             }
             writer.insist_all(&issue).await;
             signals.iter().for_each(report);

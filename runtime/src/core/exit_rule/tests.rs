@@ -32,7 +32,7 @@ fn quote(price: &str, trade_id: u64) -> Quote {
 }
 
 /// The cause of the exit that one round asks for, of a position of `qty` bought at 100 for `age`, at `price`.
-fn cause_of(qty: &str, age: Duration, price: &str) -> Option<(Cause, Side)> {
+fn cause_of(qty: &str, age: Duration, price: &str) -> Option<(ExitCause, Side)> {
     let (now, mut exits) = (Instant::now(), Exits::new(RULE));
     exits.quote(now, &btc(), quote(price, 1));
     let wall = WallTime::from_micros(OPENED.as_micros() + age.as_micros() as i64);
@@ -45,13 +45,13 @@ fn cause_of(qty: &str, age: Duration, price: &str) -> Option<(Cause, Side)> {
 fn a_position_is_closed_at_its_limits_and_not_before() {
     let young = secs(1);
     assert_eq!(cause_of("2", young, "98.1"), None);
-    assert_eq!(cause_of("2", young, "98"), Some((Cause::Stop, Side::Sell)));
+    assert_eq!(cause_of("2", young, "98"), Some((ExitCause::Stop, Side::Sell)));
     assert_eq!(cause_of("2", young, "102.9"), None);
-    assert_eq!(cause_of("2", young, "103"), Some((Cause::TakeProfit, Side::Sell)));
-    assert_eq!(cause_of("-2", young, "102"), Some((Cause::Stop, Side::Buy)));
-    assert_eq!(cause_of("-2", young, "97"), Some((Cause::TakeProfit, Side::Buy)));
+    assert_eq!(cause_of("2", young, "103"), Some((ExitCause::TakeProfit, Side::Sell)));
+    assert_eq!(cause_of("-2", young, "102"), Some((ExitCause::Stop, Side::Buy)));
+    assert_eq!(cause_of("-2", young, "97"), Some((ExitCause::TakeProfit, Side::Buy)));
     assert_eq!(cause_of("2", secs(9), "100"), None);
-    assert_eq!(cause_of("2", secs(10), "100"), Some((Cause::HeldTooLong, Side::Sell)));
+    assert_eq!(cause_of("2", secs(10), "100"), Some((ExitCause::HeldTooLong, Side::Sell)));
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn what_was_decided_stays_decided_when_the_price_comes_back() {
     assert_eq!(exits.decide(start, OPENED, &held("2", OPENED)).len(), 1);
     exits.quote(start, &btc(), quote("100", 2));
     let again = exits.decide(start + ATTEMPT, OPENED, &held("2", OPENED));
-    assert_eq!(again.first().map(|exit| exit.cause), Some(Cause::Stop));
+    assert_eq!(again.first().map(|exit| exit.cause), Some(ExitCause::Stop));
 }
 
 #[test]
