@@ -28,9 +28,8 @@ pub use position::Position;
 pub use strategy::{Call, MarketTrade, Rule, Strategy};
 pub use watchdog::{Alarm, HEARTBEAT_LIMIT, POLL, Question as BusQuestion, Sight, Watchdog};
 
-/// Lets values that have one text form travel in JSON as that text. Borrows while reading, so escaped text is refused:
-/// none of these forms ever needs an escape.
-macro_rules! json_as_text {
+/// Lets values that have one text form travel in JSON and TOML as that text.
+macro_rules! as_text {
     ($($type:ty),+) => {$(
         impl serde::Serialize for $type {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -40,9 +39,24 @@ macro_rules! json_as_text {
 
         impl<'de> serde::Deserialize<'de> for $type {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                <&str>::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+                deserializer.deserialize_str($crate::core::Text(std::marker::PhantomData))
             }
         }
     )+};
 }
-use json_as_text;
+use as_text;
+
+/// Reads a value from its text, without a copy of the text.
+struct Text<T>(std::marker::PhantomData<T>);
+
+impl<T: std::str::FromStr<Err: std::fmt::Display>> serde::de::Visitor<'_> for Text<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a text")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
+        text.parse().map_err(E::custom)
+    }
+}

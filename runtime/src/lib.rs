@@ -7,6 +7,7 @@
 //! Deliberately absent so far: leadership and standby, risk limits, circuit breaker, watchdog, supervisor.
 
 pub mod clients;
+pub mod config;
 pub mod core;
 pub mod services;
 pub mod state;

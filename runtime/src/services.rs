@@ -9,6 +9,6 @@ pub mod watchdog;
 
 use crate::core::Symbol;
 
-fn default_symbols() -> Vec<Symbol> {
+pub(crate) fn default_symbols() -> Vec<Symbol> {
     vec!["BTCUSDT".parse().expect("BTCUSDT is a symbol")]
 }

@@ -148,7 +148,7 @@ impl fmt::Display for Side {
     }
 }
 
-super::json_as_text!(Symbol, Side, IntentId, ClientOrderId);
+super::as_text!(Symbol, Side, IntentId, ClientOrderId);
 
 #[cfg(test)]
 mod tests {
