@@ -86,6 +86,13 @@ pub struct Progress {
     pub chunks: Vec<Chunk>,
 }
 
+impl Progress {
+    /// Nothing has been done yet.
+    pub const fn new(event: PanicEvent, started_ms: i64) -> Self {
+        Self { event, started_ms, symbols: BTreeSet::new(), chunks: Vec::new() }
+    }
+}
+
 /// How it ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flattened {
@@ -130,6 +137,11 @@ impl Flattening {
     /// Begins, or goes on after a crash.
     pub const fn new(now: Instant, progress: Progress, lots: BTreeMap<Symbol, Qty>) -> Self {
         Self { progress, started: now, lots, expected: BTreeMap::new(), heard: BTreeMap::new() }
+    }
+
+    /// Begins anew, to close what has been opened since the end.
+    pub const fn reopen(&mut self, now: Instant) {
+        self.started = now;
     }
 
     /// What must survive a crash.

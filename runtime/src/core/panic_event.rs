@@ -59,7 +59,7 @@ impl FromStr for EventId {
     }
 }
 
-super::json_as_text!(EventId);
+super::as_text!(EventId);
 
 /// A panic event that counts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

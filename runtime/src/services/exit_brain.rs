@@ -14,7 +14,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::{
     clients::bus::{self, Bus},
-    core::{Exit, ExitNumber, ExitRule, Exits, Holding, Quote, Signal, Symbol},
+    core::{Exit, ExitNumber, ExitRule, Exits, Holding, Price, Quote, Signal, Symbol},
     status::{self, Status},
     streams::{self, panic},
 };
@@ -173,7 +173,7 @@ impl ExitBrain {
         // An exit is due whatever the market does; without a price, what was paid stands in for it.
         let (price, market_time) = match self.exits.newest(&symbol) {
             Some(quote) => (quote.price, quote.market_time),
-            None => (positions.get(&symbol)?.avg_price.try_into().ok()?, self.env.clock.now()),
+            None => (Price::new(positions.get(&symbol)?.avg_price).ok()?, self.env.clock.now()),
         };
         fact!(
             "exit.decided",

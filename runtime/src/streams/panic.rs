@@ -50,11 +50,7 @@ pub fn add_panic(event: &PanicEvent, now: WallTime) -> Cmd {
 
 /// What an entry of [`PANIC`] claims to be.
 pub fn claim<'a>(entry: &Entry<'a>) -> Claim<'a> {
-    Claim {
-        event_id: entry.get("event_id"),
-        reason: entry.get("reason"),
-        issued_by: entry.get("issued_by"),
-    }
+    Claim { event_id: entry.get("event_id"), reason: entry.get("reason"), issued_by: entry.get("issued_by") }
 }
 
 /// A panic event that was carried out.

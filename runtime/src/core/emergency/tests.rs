@@ -24,7 +24,7 @@ fn open(positions: &[(&str, &str)]) -> BTreeMap<Symbol, Decimal> {
 fn progress() -> Progress {
     let event =
         PanicEvent { event_id: EventId::from_bits(1, 2), reason: "WHY".into(), issued_by: "watchdog".into() };
-    Progress { event, started_ms: 0, symbols: BTreeSet::new(), chunks: Vec::new() }
+    Progress::new(event, 0)
 }
 
 fn begin(now: Instant) -> Flattening {
