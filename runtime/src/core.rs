@@ -2,31 +2,59 @@
 //!
 //! No async, no I/O, no clock and no randomness: time and answers are passed in, decisions come out.
 
-mod emergency;
-mod exit_rule;
+pub mod age;
+mod breaker;
+pub mod emergency;
+pub mod exit_rule;
 mod gap;
+mod halts;
+pub mod heal;
+pub mod health;
 mod intent;
+mod inventory;
+pub mod journal;
+pub mod kill_switch;
+mod latches;
+mod lease;
 mod money;
 mod names;
 mod order;
+mod oversight;
 mod panic_event;
+mod paper;
 mod position;
+pub mod pressure;
+mod reconcile;
+mod refusal;
+mod risk;
+mod signature;
+pub mod sizing;
 mod strategy;
-mod watchdog;
+pub mod throttle;
+pub mod watchdog;
 
-pub use emergency::{
-    Chunk, Closing, EMERGENCY_ORDER_PREFIX, Flattened, Flattening, Heard, Move, Outcome, Progress, Step,
-};
-pub use exit_rule::{Exit, ExitCause, ExitNumber, ExitRule, Exits, Holding, Quote};
+pub use breaker::{Breaker, BreakerState, Breakers, Record as BreakerRecord};
 pub use gap::{GapDetector, Sequence};
+pub use halts::{Cause, Halts, Latch, UnknownLatch};
 pub use intent::{Intent, Signal};
+pub use inventory::{Inventory, Source, Verdict};
+pub use latches::{DataLost, LatchAct, LatchRecord, LatchSet, Latches, Shown};
+pub use lease::{
+    ANSWER_LIMIT, Change, EXTEND_EVERY, Epoch, Event as LeaseEvent, LOCK_TTL, Lease, MARGIN, NoLease,
+    POLL_EVERY,
+};
 pub use money::{MoneyError, Price, Qty};
 pub use names::{ClientOrderId, IntentId, NameError, Side, Symbol};
 pub use order::{Decision, Fill, Input, Order, Question, Report, Status, UnknownStatus};
-pub use panic_event::{Claim, EVENT_AGE_LIMIT, EventId, Handled, Ignored, PanicEvent, TRUSTED_ISSUER};
+pub use oversight::{Dor, DorWatch, PanicNews, PanicView, PanicWatch};
+pub use panic_event::{Claim, EventId, Handled, Ignored, PanicEvent, TRUSTED_ISSUER};
+pub use paper::{PaperMode, Route};
 pub use position::Position;
+pub use reconcile::{Booked, Execution, Findings, Unfit, Venue, reconcile};
+pub use refusal::Refusal;
+pub use risk::{Breach, Risk, RiskLimits};
+pub use signature::{Signature, Signatures};
 pub use strategy::{Call, MarketTrade, Rule, Strategy};
-pub use watchdog::{Alarm, HEARTBEAT_LIMIT, POLL, Question as BusQuestion, Sight, Watchdog};
 
 /// Lets values that have one text form travel in JSON and TOML as that text.
 macro_rules! as_text {

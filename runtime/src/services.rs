@@ -12,3 +12,8 @@ use crate::core::Symbol;
 pub(crate) fn default_symbols() -> Vec<Symbol> {
     vec!["BTCUSDT".parse().expect("BTCUSDT is a symbol")]
 }
+
+/// The key of a process whose signals the traders believe, in a system that nobody has configured: its name.
+pub(crate) const fn default_key(process: &'static str) -> &'static str {
+    process
+}

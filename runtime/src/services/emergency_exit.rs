@@ -34,7 +34,10 @@ use crate::{
         broker::{Broker, Credentials},
         bus::{self, Bus, Entry},
     },
-    core::{Flattening, PanicEvent, Progress, Qty, Symbol},
+    core::{
+        Ignored, PanicEvent, Qty, Symbol,
+        emergency::{Flattening, Progress},
+    },
     state::StateFile,
     status::{self, Status},
     streams::{self, panic},
@@ -128,7 +131,7 @@ struct Worker {
 struct Heard {
     /// The bus's id.
     id: String,
-    event: Result<PanicEvent, (String, crate::core::Ignored)>,
+    event: Result<PanicEvent, (String, Ignored)>,
 }
 
 impl Worker {
@@ -195,7 +198,7 @@ impl Worker {
         match heard.event {
             // The same event may stand there twice.
             Ok(event) if value.handled.contains(&event.event_id) => {
-                ignore(event.event_id.as_str(), &crate::core::Ignored::Duplicate);
+                ignore(event.event_id.as_str(), &Ignored::Duplicate);
                 keep(&mut self.memory, value).await;
             }
             Ok(event) => {
@@ -313,7 +316,7 @@ fn waited(id: &str, now: Option<u64>) -> Duration {
     Duration::from_millis(now.zip(added).map_or(0, |(now, added)| now.saturating_sub(added)))
 }
 
-fn ignore(event_id: &str, ignored: &crate::core::Ignored) {
+fn ignore(event_id: &str, ignored: &Ignored) {
     fact!("panic.ignored", event_id, reason = %ignored);
 }
 

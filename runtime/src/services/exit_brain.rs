@@ -14,9 +14,12 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::{
     clients::bus::{self, Bus},
-    core::{Exit, ExitNumber, ExitRule, Exits, Holding, Price, Quote, Signal, Symbol},
+    core::{
+        Price, Signal, Symbol,
+        exit_rule::{Exit, ExitNumber, ExitRule, Exits, Holding, Quote},
+    },
     status::{self, Status},
-    streams::{self, panic},
+    streams::{self, Issuer, panic},
 };
 
 /// How often is decided.
@@ -28,6 +31,9 @@ const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
 /// How many of the newest exits are looked through after a restart for the last one of each symbol.
 const EXITS_LOOKED_BACK: u32 = 200;
 
+/// Who issues its exits.
+const NAME: &str = "exit-brain";
+
 /// What is confirmed by each finished round.
 const DECIDES: &str = "decides";
 
@@ -38,6 +44,8 @@ pub struct ExitBrainConfig {
     pub symbols: Vec<Symbol>,
     /// When to close.
     pub rule: ExitRule,
+    /// Seals its exits.
+    pub issuer: Issuer,
 }
 
 impl Default for ExitBrainConfig {
@@ -48,7 +56,8 @@ impl Default for ExitBrainConfig {
             take_profit: Decimal::new(2, 2),
             longest: Duration::from_secs(10),
         };
-        Self { symbols: super::default_symbols(), rule }
+        let issuer = Issuer::new(NAME, super::default_key(NAME));
+        Self { symbols: super::default_symbols(), rule, issuer }
     }
 }
 
@@ -94,6 +103,7 @@ struct ExitBrain {
     env: Env,
     bus: Bus,
     exits: Exits,
+    issuer: Issuer,
     /// The symbols whose prices are followed, with the streams of their trades.
     symbols: Vec<(Symbol, String)>,
     /// Reads positions and prices.
@@ -128,7 +138,7 @@ impl ExitBrain {
         for (_, stream) in &symbols {
             question.add_command(streams::newest(stream));
         }
-        Self { env, bus, exits, symbols, question, beat_at: None }
+        Self { env, bus, exits, issuer: config.issuer, symbols, question, beat_at: None }
     }
 
     /// One round of decisions.
@@ -147,7 +157,7 @@ impl ExitBrain {
         let due = self.beat_at.is_none_or(|at| begun >= at);
         let mut report = Pipeline::new();
         for signal in &signals {
-            report.add_command(streams::add_signal(streams::EXITS, signal));
+            report.add_command(streams::add_signal(streams::EXITS, signal, &self.issuer));
         }
         if due {
             report.add_command(panic::add_heartbeat(positions.len(), wall));

@@ -14,7 +14,10 @@ use crate::{
         backoff::Backoff,
         bus::{self, Bus},
     },
-    core::{Alarm, BusQuestion, EventId, PanicEvent, Sight, TRUSTED_ISSUER, Watchdog},
+    core::{
+        EventId, PanicEvent, TRUSTED_ISSUER,
+        watchdog::{Alarm, Question, Sight, Watchdog},
+    },
     status::{self, Status},
     streams::{self, panic},
 };
@@ -71,11 +74,11 @@ pub async fn run(env: Env) {
     }
 }
 
-async fn look(bus: &mut Bus, question: BusQuestion) -> Sight {
+async fn look(bus: &mut Bus, question: Question) -> Sight {
     let mut ask = Pipeline::new();
     match question {
-        BusQuestion::Heartbeat => ask.add_command(streams::newest(panic::HEARTBEAT)),
-        BusQuestion::Panic => ask
+        Question::Heartbeat => ask.add_command(streams::newest(panic::HEARTBEAT)),
+        Question::Panic => ask
             .add_command(panic::newest(streams::PANIC))
             .add_command(panic::newest(streams::PANIC_COMPLETED))
             .add_command(panic::ask_halted()),
@@ -84,10 +87,10 @@ async fn look(bus: &mut Bus, question: BusQuestion) -> Sight {
         return Sight::Nothing;
     };
     match (question, answers.as_slice()) {
-        (BusQuestion::Heartbeat, [heartbeat]) => {
+        (Question::Heartbeat, [heartbeat]) => {
             Sight::Heartbeat(bus::entries(heartbeat).next().map(|entry| entry.id.to_owned()))
         }
-        (BusQuestion::Panic, [events, completed, halted]) => Sight::Panic {
+        (Question::Panic, [events, completed, halted]) => Sight::Panic {
             event: panic::newest_trusted(events),
             completed: panic::event_ids(completed).next(),
             halted: panic::is_halted_by_panic(halted),

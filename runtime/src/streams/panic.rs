@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::{HALTS, PANIC, PANIC_COMPLETED, TRADING_STATE};
 use crate::{
     clients::bus::{self, Entry},
-    core::{Claim, EventId, Flattened, Holding, PanicEvent, Symbol, TRUSTED_ISSUER},
+    core::{Claim, EventId, PanicEvent, Symbol, TRUSTED_ISSUER, emergency::Flattened, exit_rule::Holding},
 };
 
 /// The stream that proves that the exit brain decides.

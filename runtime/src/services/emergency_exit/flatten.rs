@@ -16,7 +16,10 @@ use crate::{
         backoff::Backoff,
         broker::{Broker, BrokerError, Close},
     },
-    core::{Chunk, Closing, Flattened, Flattening, Heard, Move, Outcome, Step, Symbol},
+    core::{
+        Symbol,
+        emergency::{Chunk, Closing, Flattened, Flattening, Heard, Move, Outcome, Step},
+    },
     state::StateFile,
 };
 

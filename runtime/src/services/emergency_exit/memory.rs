@@ -6,7 +6,10 @@ use env::WallTime;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    core::{Flattened, Handled, PanicEvent, Progress},
+    core::{
+        Handled, PanicEvent,
+        emergency::{Flattened, Progress},
+    },
     state::State,
 };
 
