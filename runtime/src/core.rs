@@ -2,20 +2,53 @@
 //!
 //! No async, no I/O, no clock and no randomness: time and answers are passed in, decisions come out.
 
+pub mod age;
+mod breaker;
 mod gap;
+mod halts;
+pub mod heal;
+pub mod health;
 mod intent;
+mod inventory;
+pub mod journal;
+pub mod kill_switch;
+mod latches;
+mod lease;
 mod money;
 mod names;
 mod order;
+mod oversight;
+mod paper;
 mod position;
+pub mod pressure;
+mod reconcile;
+mod refusal;
+mod risk;
+mod signature;
+pub mod sizing;
 mod strategy;
+pub mod throttle;
 
+pub use breaker::{Breaker, BreakerState, Breakers, Record as BreakerRecord};
 pub use gap::{GapDetector, Sequence};
+pub use halts::{Cause, Halts, Latch, UnknownLatch};
 pub use intent::{Intent, Signal};
+pub use inventory::{Inventory, Source, Verdict};
+pub use latches::{DataLost, LatchAct, LatchRecord, LatchSet, Latches, Shown};
+pub use lease::{
+    ANSWER_LIMIT, Change, EXTEND_EVERY, Epoch, Event as LeaseEvent, LOCK_TTL, Lease, MARGIN, NoLease,
+    POLL_EVERY,
+};
 pub use money::{MoneyError, Price, Qty};
 pub use names::{ClientOrderId, IntentId, NameError, Side, Symbol};
 pub use order::{Decision, Fill, Input, Order, Question, Report, Status, UnknownStatus};
+pub use oversight::{Dor, DorWatch, PanicNews, PanicView, PanicWatch};
+pub use paper::{PaperMode, Route};
 pub use position::Position;
+pub use reconcile::{Booked, Execution, Findings, Unfit, Venue, reconcile};
+pub use refusal::Refusal;
+pub use risk::{Breach, Risk, RiskLimits};
+pub use signature::{Signature, Signatures};
 pub use strategy::{Call, MarketTrade, Rule, Strategy};
 
 /// Lets values that have one text form travel in JSON and TOML as that text.

@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 use env::{Env, WallTime, fact};
 use redis::Pipeline;
 
+use super::heartbeat;
 use crate::{
     clients::bus::{self, Bus, Cursor, Entry},
     core::{Call, MarketTrade, NameError, Qty, Rule, Signal, Strategy, Symbol},
-    streams,
+    streams::{self, Issuer},
 };
 
 /// How many of the newest signals are looked through for the last one of each symbol. If it is older, signals are issued
@@ -23,31 +24,40 @@ const SIGNALS_LOOKED_BACK: u32 = 200;
 pub struct AresConfig {
     /// The symbols to watch, and when to enter and leave each.
     pub rules: BTreeMap<Symbol, Rule>,
+    /// Seals its signals.
+    pub issuer: Issuer,
 }
 
 impl Default for AresConfig {
     fn default() -> Self {
         let rules = super::default_symbols().into_iter().map(|symbol| (symbol, Rule::default()));
-        Self { rules: rules.collect() }
+        Self { rules: rules.collect(), issuer: Issuer::new("ares", super::default_key("ares")) }
     }
 }
 
 /// Runs `ares`.
 pub async fn run(env: Env, config: AresConfig) {
+    let work = heartbeat::of_worker(&env, "ares");
     let mut writer = Bus::for_commands(env.clone(), "ares.signals");
     let mut reader = Bus::for_reading(env, "ares.market");
     let mut cursor = Cursor::at_start(config.rules.keys().map(|symbol| streams::market(symbol.as_str())));
+    let issuer = config.issuer.clone();
     let mut watched = Watched::new(config, &last_issued(&mut writer).await);
     loop {
         let reply = reader.insist(&cursor.read()).await;
-        let signals: Vec<Signal> = bus::streams(&reply)
+        work.goes_on();
+        let mut signals: Vec<Signal> = bus::streams(&reply)
             .flat_map(|(stream, entries)| entries.map(move |entry| (stream, entry)))
             .filter_map(|(stream, entry)| watched.decide(streams::market_symbol(stream)?, &entry))
             .collect();
+        if work.is_pressed() {
+            // Scanning for entries is the least of what the system does.
+            signals.retain(|signal| signal.reduce_only);
+        }
         if !signals.is_empty() {
             let mut issue = Pipeline::new();
             for signal in &signals {
-                issue.add_command(streams::add_signal(signal));
+                issue.add_command(streams::add_signal(streams::SIGNALS, signal, &issuer));
             }
             writer.insist_all(&issue).await;
             signals.iter().for_each(report);
