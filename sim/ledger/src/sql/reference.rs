@@ -215,13 +215,13 @@ impl Change<'_> {
         let foreign = &self.tables.table(child.table).schema.references[child.key];
         let action = if new.is_some() { foreign.on_update } else { foreign.on_delete };
         let columns = foreign.columns.clone();
-        if action == Action::NoAction && self.is_there(table, child, &key) {
+        if action == Action::Nothing && self.is_there(table, child, &key) {
             return Ok(None);
         }
         for id in self.referring(child, &key)? {
             let stored = self.tables.table(child.table);
             let lock = match action {
-                Action::NoAction | Action::Restrict => RowLock::KeyShare,
+                Action::Nothing | Action::Restrict => RowLock::KeyShare,
                 _ => RowLock::Update,
             };
             if let Some(holder) = stored.lock_holder(id, lock, self.layer.owner) {
@@ -232,7 +232,7 @@ impl Change<'_> {
             };
             let mut changed = row.to_vec();
             match (action, new) {
-                (Action::NoAction | Action::Restrict, _) => {
+                (Action::Nothing | Action::Restrict, _) => {
                     let parent = &self.tables.table(table).schema;
                     return Err(still_referred(parent, &child.referred, old, &stored.schema, child.key));
                 }
@@ -331,7 +331,7 @@ pub(super) fn integrity(
         {
             uses(&catalog.schema(number).name)?;
         }
-        let passive = |action| matches!(action, Action::NoAction | Action::Restrict);
+        let passive = |action| matches!(action, Action::Nothing | Action::Restrict);
         open.extend(links.children.iter().filter_map(|child| {
             let key = &catalog.schema(child.table).references[child.key];
             (!passive(key.on_delete) || !passive(key.on_update)).then_some(child.table)

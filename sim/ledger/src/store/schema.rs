@@ -128,7 +128,7 @@ pub(crate) struct ForeignKey {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
     Cascade,
-    NoAction,
+    Nothing,
     Restrict,
     SetDefault,
     SetNull,
@@ -139,7 +139,7 @@ impl Action {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Cascade => "CASCADE",
-            Self::NoAction => "NO ACTION",
+            Self::Nothing => "NO ACTION",
             Self::Restrict => "RESTRICT",
             Self::SetDefault => "SET DEFAULT",
             Self::SetNull => "SET NULL",
@@ -151,7 +151,7 @@ impl ForeignKey {
     /// What is said of deletes and updates, in PostgreSQL's order.
     pub(crate) fn actions(&self) -> String {
         let clause = |event: &str, action: Action| match action {
-            Action::NoAction => String::new(),
+            Action::Nothing => String::new(),
             action => format!(" ON {event} {}", action.name()),
         };
         clause("UPDATE", self.on_update) + &clause("DELETE", self.on_delete)

@@ -31,7 +31,7 @@ pub(super) fn foreign_key(constraint: &ForeignKeyConstraint) -> Result<ForeignKe
 
 fn action(action: Option<ReferentialAction>) -> Action {
     match action {
-        None | Some(ReferentialAction::NoAction) => Action::NoAction,
+        None | Some(ReferentialAction::NoAction) => Action::Nothing,
         Some(ReferentialAction::Cascade) => Action::Cascade,
         Some(ReferentialAction::Restrict) => Action::Restrict,
         Some(ReferentialAction::SetDefault) => Action::SetDefault,

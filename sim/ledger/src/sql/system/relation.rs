@@ -407,7 +407,7 @@ fn reference(table: TableObject<'_>, place: usize, scope: &Scope<'_>) -> Vec<Val
     let letter = |action| {
         text(match action {
             Action::Cascade => "c",
-            Action::NoAction => "a",
+            Action::Nothing => "a",
             Action::Restrict => "r",
             Action::SetDefault => "d",
             Action::SetNull => "n",
