@@ -5,8 +5,9 @@ use std::{collections::BTreeMap, sync::Arc};
 use broker::{Exchange, Journal, SymbolConfig};
 use env::{Env, fact};
 use runtime::{
-    core::{Qty, Rule, Symbol},
-    services::{ares, feeder, trader},
+    clients::process::Process,
+    core::{Qty, Rule, Symbol, health::Component},
+    services::{ares, feeder, supervisor, trader},
 };
 use sim::{World, ms};
 
@@ -20,8 +21,13 @@ pub const LEDGER: &str = "ledger";
 pub const FEEDER: &str = "feeder";
 /// The entry strategy.
 pub const ARES: &str = "ares";
+/// Health checks, auto-heal, the operators' interface.
+pub const SUPERVISOR: &str = "supervisor";
 /// Signals to orders, fills to the ledger.
 pub const TRADER: &str = "trader";
+
+/// The processes that the supervisor of the full system supervises.
+pub const SUPERVISED: [Component; 2] = [Component::Ares, Component::Feeder];
 
 /// The symbols of the full system.
 pub const SYMBOLS: [&str; 2] = ["BTCUSDT", "ETHUSDT"];
@@ -36,6 +42,11 @@ pub fn full(world: &mut World) {
     });
     let rules = BTreeMap::from([(symbol(SYMBOLS[0]), Rule::default()), (symbol(SYMBOLS[1]), eth)]);
     trading(world, exchange, rules);
+    world.host(SUPERVISOR, |env| {
+        let processes = SUPERVISED.to_vec();
+        supervisor::run(env, supervisor::SupervisorConfig { processes, ..Default::default() })
+    });
+    world.link(SUPERVISOR, BROKER, ms(5), ms(20));
 }
 
 /// Market data, strategy and one trader in one symbol, with the three peers that they need.
@@ -93,6 +104,26 @@ fn until_it_fails<E: std::fmt::Display>(outcome: Result<(), E>) {
     if let Err(error) = outcome {
         fact!("server.failed", reason = %error);
     }
+}
+
+/// A person who watches `/ready` of the supervisor and of each process that it supervises: reports what changes.
+pub fn watcher(world: &mut World) {
+    world.host("watcher", |env: Env| async move {
+        let supervised = SUPERVISED.iter().filter_map(|component| component.process());
+        let processes: Vec<Process> =
+            supervised.chain([SUPERVISOR]).map(|host| Process::new(env.clone(), host)).collect();
+        let mut ready = BTreeMap::new();
+        loop {
+            tokio::time::sleep(ms(1_000)).await;
+            for process in &processes {
+                let reply = process.get("/ready", ms(500)).await;
+                let is_ready = reply.is_ok_and(|reply| reply.status.is_success());
+                if ready.insert(process.host(), is_ready) != Some(is_ready) {
+                    fact!("watcher.sees", process = process.host(), ready = is_ready);
+                }
+            }
+        }
+    });
 }
 
 /// A person with `psql`: adds a host that counts the stored intents each second and reports how many it can read.
