@@ -37,7 +37,7 @@ pub use paper::{PaperMode, Route};
 pub use position::Position;
 pub use refusal::Refusal;
 pub use risk::{Breach, Risk, RiskLimits};
-pub use signature::{Signature, Signatures};
+pub use signature::{Signature, Signatures, TTL as SIGNATURE_TTL};
 pub use strategy::{Call, MarketTrade, Rule, Strategy};
 
 /// Lets values that have one text form travel in JSON and TOML as that text.

@@ -9,3 +9,12 @@ use crate::core::Symbol;
 pub(crate) fn default_symbols() -> Vec<Symbol> {
     vec!["BTCUSDT".parse().expect("BTCUSDT is a symbol")]
 }
+
+/// The issuers of signals.
+const ARES: &str = "ares";
+const EXIT_BRAIN: &str = "exit-brain";
+
+/// A key that everybody knows: for tests.
+fn default_key(issuer: &str) -> String {
+    issuer.into()
+}

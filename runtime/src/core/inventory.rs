@@ -139,15 +139,24 @@ mod tests {
         assert_eq!(inventory.covers(&symbol(), Side::Sell, qty("0.001"), none), Verdict::NoPosition);
         let short = Source::Exchange(number("-1"));
         assert_eq!(inventory.covers(&symbol(), Side::Sell, qty("0.001"), short), Verdict::NoPosition);
-        assert_eq!(inventory.covers(&symbol(), Side::Buy, qty("0.001"), short), Verdict::Covered(qty("0.001")));
+        assert_eq!(
+            inventory.covers(&symbol(), Side::Buy, qty("0.001"), short),
+            Verdict::Covered(qty("0.001"))
+        );
     }
 
     #[test]
     fn a_stale_book_does_not_block_a_true_exit() {
         let inventory = Inventory::default();
         let held = Source::Exchange(number("0.003"));
-        assert_eq!(inventory.covers(&symbol(), Side::Sell, qty("0.003"), held), Verdict::Covered(qty("0.003")));
-        assert_eq!(inventory.covers(&symbol(), Side::Sell, qty("0.005"), held), Verdict::Covered(qty("0.003")));
+        assert_eq!(
+            inventory.covers(&symbol(), Side::Sell, qty("0.003"), held),
+            Verdict::Covered(qty("0.003"))
+        );
+        assert_eq!(
+            inventory.covers(&symbol(), Side::Sell, qty("0.005"), held),
+            Verdict::Covered(qty("0.003"))
+        );
     }
 
     #[test]

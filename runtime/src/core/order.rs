@@ -236,6 +236,12 @@ impl Order {
         self.executed
     }
 
+    /// The intent for what is not executed yet.
+    pub fn remaining(&self) -> Intent {
+        let left = self.intent.qty.get() - self.executed.get();
+        Intent { qty: Qty::new(left).unwrap_or(Qty::ZERO), ..self.intent.clone() }
+    }
+
     /// The average price of the known fills, to eight decimal places; `None` before the first.
     pub fn avg_price(&self) -> Option<Decimal> {
         let qty: Decimal = self.fills.values().map(|(qty, _)| qty.get()).sum();

@@ -15,15 +15,19 @@ mod books;
 mod desk;
 mod durability;
 mod events;
+mod gates;
 mod intake;
-#[expect(dead_code, reason = "the desk and the leadership ask for leave from their next changes on")]
+#[expect(dead_code, reason = "the leadership latches and looks at the lease from its next change on")]
 mod leave;
 mod outbox;
 mod recovery;
 
 use std::sync::Arc;
 
-pub use self::outbox::{FILE as OUTBOX_FILE, held_in as held_in_outbox};
+pub use self::{
+    gates::GatesConfig,
+    outbox::{FILE as OUTBOX_FILE, held_in as held_in_outbox},
+};
 use env::{Env, fact};
 use tokio::sync::mpsc;
 
@@ -31,11 +35,18 @@ use self::{
     books::{Books, Record},
     desk::Desk,
     durability::Durability,
+    gates::{Gates, Restored},
+    leave::Leave,
     outbox::Outbox,
 };
-use crate::clients::{
-    broker::{Broker, Credentials},
-    ledger::Ledger,
+use crate::{
+    clients::{
+        broker::{Broker, Credentials},
+        ledger::Ledger,
+    },
+    core::{EXTEND_EVERY, Epoch, LeaseEvent, Signature, throttle::ThrottleLimits},
+    status::Status,
+    streams::Keys,
 };
 
 /// The tables of the system.
@@ -49,12 +60,25 @@ const INBOX: usize = 64;
 pub struct TraderConfig {
     /// The account's key pair.
     pub credentials: Credentials,
+    /// The keys of those whose signals are acted on.
+    pub keys: Keys,
+    /// What a signal must pass.
+    pub gates: GatesConfig,
+    /// How much is sent to the exchange.
+    pub throttle: ThrottleLimits,
 }
 
 impl Default for TraderConfig {
-    /// The key pair of a test account.
+    /// The key pair of a test account, and keys that everybody knows.
     fn default() -> Self {
-        Self { credentials: Credentials { api_key: "key".into(), secret: "secret".into() } }
+        let keys =
+            [super::ARES, super::EXIT_BRAIN].map(|issuer| (issuer.to_owned(), super::default_key(issuer)));
+        Self {
+            credentials: Credentials { api_key: "key".into(), secret: "secret".into() },
+            keys: Keys::new(keys),
+            gates: GatesConfig::default(),
+            throttle: ThrottleLimits::default(),
+        }
     }
 }
 
@@ -68,21 +92,36 @@ pub async fn run(env: Env, config: TraderConfig) {
 
     let (books, records) = Books::open();
     for intent in &recovered.only_in_outbox {
-        books.write(Record::Intent(intent.clone()));
+        books.write(Record::Intent(intent.clone(), Signature::of_order(intent), Epoch::default()));
     }
     for drained in &recovered.in_ledger_too {
         release(outbox.as_deref(), drained).await;
     }
-    env.spawn("trader.books", books::keep(env.clone(), records, recovered.positions, outbox.clone()));
+    let restored = Restored::insist(&env, &ledger, &config.gates, &recovered.orders).await;
+    let positions = restored.signal_positions.clone();
+    let (leave, status) = (Leave::default(), Status::default());
+    env.spawn("trader.lease", lead_always(leave.clone()));
+    let gates = Gates::new(
+        &env,
+        leave.clone(),
+        status.clone(),
+        config.gates,
+        restored,
+        &recovered.positions,
+        &recovered.orders,
+    );
+    let keep = books::keep(env.clone(), records, recovered.positions, outbox.clone(), status.clone());
+    env.spawn("trader.books", keep);
 
     let broker = Broker::new(env.clone(), config.credentials);
     let (send_event, mut events) = mpsc::channel(INBOX);
     env.spawn("trader.events", events::follow(env.clone(), broker.clone(), send_event));
     let (send_signal, mut signals) = mpsc::channel(INBOX);
-    env.spawn("trader.intake", intake::read(env.clone(), recovered.signal_position, send_signal));
+    let intake = intake::read(env.clone(), status.clone(), config.keys, positions, send_signal);
+    env.spawn("trader.intake", intake);
 
     let durability = Arc::new(Durability::new(env.clone(), ledger, outbox));
-    let mut desk = Desk::new(env, broker, durability, books);
+    let mut desk = Desk::new(env, broker, durability, books, (leave, status), gates, config.throttle);
     desk.resume(recovered.orders);
     loop {
         tokio::select! { biased;
@@ -90,6 +129,16 @@ pub async fn run(env: Env, config: TraderConfig) {
             done = desk.work() => desk.done(done),
             Some(signal) = signals.recv() => desk.signal(signal),
         }
+    }
+}
+
+/// Leads without a lock, as long as there is only one trader.
+async fn lead_always(leave: Leave) {
+    loop {
+        let sent = tokio::time::Instant::now();
+        leave.step(LeaseEvent::Extended { sent });
+        leave.step(LeaseEvent::TookOver(Epoch::new(1)));
+        tokio::time::sleep(EXTEND_EVERY).await;
     }
 }
 

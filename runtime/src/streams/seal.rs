@@ -79,7 +79,10 @@ mod tests {
         let issuer = Issuer::new("rfc", "Jefe");
         let seal = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
         assert_eq!(issuer.seal(["what do ya want for nothing?"]), seal);
-        assert_ne!(issuer.seal(["what do ya want", "for nothing?"]), issuer.seal(["what do ya wantfor nothing?"]));
+        assert_ne!(
+            issuer.seal(["what do ya want", "for nothing?"]),
+            issuer.seal(["what do ya wantfor nothing?"])
+        );
         assert!(!format!("{issuer:?}").contains("Jefe"));
     }
 

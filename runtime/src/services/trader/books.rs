@@ -8,16 +8,18 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use env::{Env, WallTime, fact};
 use redis::Pipeline;
+use rust_decimal::Decimal;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
-use super::{durability::insert, outbox::Outbox};
+use super::{durability::insert, gates::Dated, outbox::Outbox};
 use crate::{
     clients::{
         backoff::Backoff,
+        broker::Balance,
         bus::Bus,
         ledger::{Ledger, LedgerError, Statement},
     },
-    core::{ClientOrderId, Fill, Intent, Position, Status, Symbol},
+    core::{ClientOrderId, Epoch, Fill, Intent, Position, Signature, Status, Symbol},
     streams,
 };
 
@@ -32,14 +34,25 @@ const ADD_EVENT: &str = "INSERT INTO order_events (client_order_id, status, reas
 const ADD_FILL: &str = "INSERT INTO fills (symbol, trade_id, client_order_id, side, qty, price, fee, ts) \
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (symbol, trade_id) DO NOTHING";
 
+const SET_BREAKER: &str = "INSERT INTO breakers (symbol, record) VALUES ($1, $2) \
+    ON CONFLICT (symbol) DO UPDATE SET record = excluded.record";
+
+const SET_BALANCE: &str = "INSERT INTO balances (asset, wallet, available, observed_at) VALUES ($1, $2, $3, $4) \
+    ON CONFLICT (asset) DO UPDATE SET wallet = excluded.wallet, available = excluded.available, \
+    observed_at = excluded.observed_at";
+
 const SET_POSITION: &str = "INSERT INTO positions (symbol, qty, avg_price) VALUES ($1, $2, $3) \
     ON CONFLICT (symbol) DO UPDATE SET qty = excluded.qty, avg_price = excluded.avg_price";
 
 /// Something to be written down.
 #[derive(Clone, Debug)]
 pub(super) enum Record {
+    /// The account's balance, and when it was observed.
+    Balance(Balance, WallTime),
+    /// A breaker has changed.
+    Breaker(Symbol, Dated),
     /// An intent that only the outbox has.
-    Intent(Intent),
+    Intent(Intent, Signature, Epoch),
     /// An order reached a status.
     Status { id: ClientOrderId, status: Status, reason: Option<String>, at: WallTime },
     /// An intent was given up; if the ledger has it after all, it is not to be acted on.
@@ -74,17 +87,18 @@ pub(super) async fn keep(
     mut records: UnboundedReceiver<Record>,
     positions: BTreeMap<Symbol, Position>,
     outbox: Option<Arc<Outbox>>,
+    status: crate::status::Status,
 ) {
     let (announce, booked) = mpsc::unbounded_channel();
     env.spawn("trader.fills", announce_fills(env.clone(), booked));
-    let mut keeper = Keeper { ledger: Ledger::new(env.clone(), "trader.books"), env, positions };
+    let mut keeper = Keeper { ledger: Ledger::new(env.clone(), "trader.books"), env: env.clone(), positions };
     let mut batch = Vec::with_capacity(BATCH);
     while records.recv_many(&mut batch, BATCH).await > 0 {
         keeper.write(&batch).await;
         let mut drained = 0_u64;
         for record in batch.drain(..) {
             match record {
-                Record::Intent(intent) => {
+                Record::Intent(intent, ..) => {
                     drained += 1;
                     if let Some(outbox) = &outbox {
                         outbox.release(&intent.client_order_id).await;
@@ -92,10 +106,18 @@ pub(super) async fn keep(
                 }
                 Record::Fill(fill) => {
                     report(&fill);
+                    let lag = env.clock.now().since(fill.time);
+                    status.gauge(
+                        "fill_lag_seconds",
+                        Decimal::new(i64::try_from(lag.as_millis()).unwrap_or(i64::MAX), 3),
+                    );
                     // As above: without a receiver the process is ending.
                     let _ = announce.send(fill);
                 }
-                Record::Status { .. } | Record::Withdrawn { .. } => {}
+                Record::Balance(..)
+                | Record::Breaker(..)
+                | Record::Status { .. }
+                | Record::Withdrawn { .. } => {}
             }
         }
         if drained > 0 {
@@ -132,7 +154,20 @@ impl Keeper {
     /// Absolute values and keyed inserts only: a transaction whose commit is unknown is run again.
     fn statements(&mut self, record: &Record, statements: &mut Vec<Statement>) {
         match record {
-            Record::Intent(intent) => statements.push(insert(intent, None, self.env.clock.now())),
+            Record::Balance(balance, at) => statements.push(
+                Statement::new(SET_BALANCE)
+                    .text(&balance.asset)
+                    .number(balance.wallet)
+                    .number(balance.available)
+                    .time(*at),
+            ),
+            Record::Breaker(symbol, dated) => {
+                let record = serde_json::to_string(dated).expect("a record of a breaker has plain keys");
+                statements.push(Statement::new(SET_BREAKER).text(symbol).text(record));
+            }
+            Record::Intent(intent, signature, epoch) => {
+                statements.push(insert(intent, signature, *epoch, None, self.env.clock.now()));
+            }
             Record::Status { id, status, reason, at } => {
                 let set = Statement::new(SET_STATUS).text(id).text(status).optional_text(reason.as_deref());
                 let add = Statement::new(ADD_EVENT).text(id).text(status).optional_text(reason.as_deref());

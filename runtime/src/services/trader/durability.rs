@@ -8,13 +8,13 @@ use std::{sync::Arc, time::Duration};
 use env::Env;
 use tokio::time::timeout;
 
-use super::outbox::Outbox;
+use super::{gates::Pass, outbox::Outbox};
 use crate::{
     clients::{
         backoff::Backoff,
         ledger::{Ledger, LedgerError, Statement, column},
     },
-    core::{Intent, Status},
+    core::{Epoch, Intent, Signature, Status},
 };
 
 /// How long an entry may take to be stored. With `desk::ENTRY_AGE_LIMIT` it keeps the price of an entry below 30 s of age.
@@ -27,9 +27,12 @@ const EXIT_BUDGET: Duration = Duration::from_secs(1);
 const RETRY_FIRST: Duration = Duration::from_millis(50);
 const RETRY_CAP: Duration = Duration::from_millis(500);
 
-const INSERT: &str = "INSERT INTO order_intents \
-    (client_order_id, intent_id, symbol, side, qty, price, reduce_only, status, signal_position, created_at) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (client_order_id) DO NOTHING";
+const INSERT: &str = "INSERT INTO order_intents (client_order_id, intent_id, signature, epoch, symbol, side, qty, price, \
+    reduce_only, status, signal_position, created_at) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (client_order_id) DO NOTHING";
+
+/// Changes nothing, and is written like every change.
+const TOUCH: &str = "UPDATE balances SET asset = asset";
 
 const STATUS: &str = "SELECT status FROM order_intents WHERE client_order_id = $1";
 
@@ -64,12 +67,13 @@ impl Durability {
         Self { env, ledger, outbox }
     }
 
-    /// Stores an intent whose signal stands at `position`.
-    pub(super) async fn store(&self, intent: &Intent, position: &str) -> Stored {
+    /// Stores the intent of a signal that passed the gates and stands at `position`.
+    pub(super) async fn store(&self, pass: &Pass, position: &str) -> Stored {
+        let intent = &pass.intent;
         let budget = if intent.reduce_only { EXIT_BUDGET } else { ENTRY_BUDGET };
         let mut attempts =
             Attempts { last: LedgerError::Unknown("no answer in time".into()), perhaps_done: true };
-        if let Ok(Some(stored)) = timeout(budget, self.in_ledger(intent, position, &mut attempts)).await {
+        if let Ok(Some(stored)) = timeout(budget, self.in_ledger(pass, position, &mut attempts)).await {
             return stored;
         }
         let Attempts { last: cause, perhaps_done: perhaps_in_ledger } = attempts;
@@ -84,9 +88,15 @@ impl Durability {
         Stored::Nowhere { cause, reason, perhaps_in_ledger }
     }
 
+    /// Whether the ledger stores.
+    pub(super) async fn writes(&self) -> bool {
+        self.ledger.execute(&Statement::new(TOUCH)).await.is_ok()
+    }
+
     /// Tries until the ledger gives a definite answer; `None` when that is a refusal.
-    async fn in_ledger(&self, intent: &Intent, position: &str, attempts: &mut Attempts) -> Option<Stored> {
-        let insert = insert(intent, Some(position), self.env.clock.now());
+    async fn in_ledger(&self, pass: &Pass, position: &str, attempts: &mut Attempts) -> Option<Stored> {
+        let Pass { intent, signature, epoch } = pass;
+        let insert = insert(intent, signature, *epoch, Some(position), self.env.clock.now());
         let mut backoff = Backoff::new("trader.store_intent", RETRY_FIRST, RETRY_CAP);
         let mut lost_one = false;
         loop {
@@ -121,10 +131,19 @@ impl Durability {
 }
 
 /// The statement that stores an intent, once however often it is run.
-pub(super) fn insert(intent: &Intent, position: Option<&str>, now: env::WallTime) -> Statement {
+pub(super) fn insert(
+    intent: &Intent,
+    signature: &Signature,
+    epoch: Epoch,
+    position: Option<&str>,
+    now: env::WallTime,
+) -> Statement {
     Statement::new(INSERT)
         .text(&intent.client_order_id)
         .text(&intent.intent_id)
+        .text(signature)
+        // Leaders change some times a day.
+        .int(i64::try_from(epoch.get()).unwrap_or(i64::MAX))
         .text(&intent.symbol)
         .text(intent.side)
         .number(intent.qty.get())

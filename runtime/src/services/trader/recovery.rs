@@ -23,9 +23,6 @@ const FILLS: &str = "SELECT trade_id, qty, price FROM fills WHERE client_order_i
 
 const POSITIONS: &str = "SELECT symbol, qty, avg_price FROM positions ORDER BY symbol";
 
-const NEWEST_SIGNAL: &str = "SELECT signal_position FROM order_intents WHERE signal_position IS NOT NULL \
-    ORDER BY created_at DESC LIMIT 1";
-
 const KNOWN: &str = "SELECT status FROM order_intents WHERE client_order_id = $1";
 
 /// What the ledger and the outbox know.
@@ -38,8 +35,6 @@ pub(super) struct Recovered {
     pub(super) in_ledger_too: Vec<ClientOrderId>,
     /// The booked positions.
     pub(super) positions: BTreeMap<Symbol, Position>,
-    /// Where the newest signal stands that has an intent.
-    pub(super) signal_position: Option<String>,
 }
 
 /// Reads until the ledger has answered everything.
@@ -74,13 +69,11 @@ async fn recover(ledger: &Ledger, held: &[Intent]) -> Result<Recovered, LedgerEr
     }
     orders.extend(only_in_outbox.iter().cloned().map(Order::new));
     let positions = ledger.query(&Statement::new(POSITIONS)).await?;
-    let newest = ledger.query(&Statement::new(NEWEST_SIGNAL)).await?;
     Ok(Recovered {
         orders,
         only_in_outbox,
         in_ledger_too,
         positions: positions.iter().map(position).collect::<Result<_, _>>()?,
-        signal_position: newest.first().map(|row| column(row, "signal_position")).transpose()?,
     })
 }
 
