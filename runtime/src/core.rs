@@ -6,14 +6,22 @@ pub mod age;
 mod breaker;
 mod gap;
 mod halts;
+pub mod heal;
+pub mod health;
 mod intent;
 mod inventory;
+pub mod journal;
+pub mod kill_switch;
+mod latches;
 mod lease;
 mod money;
 mod names;
 mod order;
+mod oversight;
 mod paper;
 mod position;
+pub mod pressure;
+mod reconcile;
 mod refusal;
 mod risk;
 mod signature;
@@ -26,6 +34,7 @@ pub use gap::{GapDetector, Sequence};
 pub use halts::{Cause, Halts, Latch, UnknownLatch};
 pub use intent::{Intent, Signal};
 pub use inventory::{Inventory, Source, Verdict};
+pub use latches::{DataLost, LatchAct, LatchRecord, LatchSet, Latches, Shown};
 pub use lease::{
     ANSWER_LIMIT, Change, EXTEND_EVERY, Epoch, Event as LeaseEvent, LOCK_TTL, Lease, MARGIN, NoLease,
     POLL_EVERY,
@@ -33,8 +42,10 @@ pub use lease::{
 pub use money::{MoneyError, Price, Qty};
 pub use names::{ClientOrderId, IntentId, NameError, Side, Symbol};
 pub use order::{Decision, Fill, Input, Order, Question, Report, Status, UnknownStatus};
+pub use oversight::{Dor, DorWatch, PanicNews, PanicView, PanicWatch};
 pub use paper::{PaperMode, Route};
 pub use position::Position;
+pub use reconcile::{Booked, Execution, Findings, Unfit, Venue, reconcile};
 pub use refusal::Refusal;
 pub use risk::{Breach, Risk, RiskLimits};
 pub use signature::{Signature, Signatures, TTL as SIGNATURE_TTL};

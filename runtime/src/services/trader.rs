@@ -17,6 +17,7 @@ mod durability;
 mod events;
 mod gates;
 mod intake;
+mod journal;
 #[expect(dead_code, reason = "the leadership latches and looks at the lease from its next change on")]
 mod leave;
 mod outbox;
@@ -72,7 +73,7 @@ impl Default for TraderConfig {
     /// The key pair of a test account, and keys that everybody knows.
     fn default() -> Self {
         let keys =
-            [super::ARES, super::EXIT_BRAIN].map(|issuer| (issuer.to_owned(), super::default_key(issuer)));
+            [super::ARES, super::EXIT_BRAIN].map(|issuer| (issuer.to_owned(), super::default_key(issuer).to_owned()));
         Self {
             credentials: Credentials { api_key: "key".into(), secret: "secret".into() },
             keys: Keys::new(keys),

@@ -1,6 +1,7 @@
 //! Splits a script into words.
 
 use super::{number, parser::CompileError};
+use crate::error::quoted;
 
 /// A word of a script.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,7 +22,7 @@ impl Token {
             Self::Word(word) => word.clone(),
             Self::Symbol(symbol) => (*symbol).to_owned(),
             Self::Number(number) => number::format(*number, 14),
-            Self::Text(text) => String::from_utf8_lossy(text).into_owned(),
+            Self::Text(text) => quoted(text),
             Self::End => "<eof>".to_owned(),
         }
     }
@@ -121,9 +122,8 @@ impl Lexer<'_> {
             len += 1;
         }
         let text = &rest[..len];
-        let value = number::parse(text).ok_or_else(|| {
-            self.error(format!("malformed number near '{}'", String::from_utf8_lossy(text)))
-        })?;
+        let value = number::parse(text)
+            .ok_or_else(|| self.error(format!("malformed number near '{}'", quoted(text))))?;
         self.at += len;
         Ok(Token::Number(value))
     }
@@ -139,7 +139,7 @@ impl Lexer<'_> {
                     return Ok(Token::Text(text));
                 }
                 [b'\n', ..] => {
-                    let shown = String::from_utf8_lossy(&text);
+                    let shown = quoted(&text);
                     return Err(self.error(format!("unfinished string near '{}{shown}'", char::from(quote))));
                 }
                 [b'\\', b'n', ..] => (b'\n', 2),

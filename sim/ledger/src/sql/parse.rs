@@ -8,7 +8,7 @@ use sqlparser::{
     tokenizer::{Token, TokenWithSpan, Tokenizer},
 };
 
-pub(crate) use sqlparser::ast::Statement;
+pub(crate) use sqlparser::ast::{Expr, Statement};
 
 use super::extension;
 use crate::error::{Result, SqlError, state};
@@ -28,6 +28,14 @@ pub(crate) fn parse(sql: &str) -> Result<Vec<Statement>> {
     Parser::new(&PostgreSqlDialect {})
         .with_tokens_with_locations(extension::rewrite(tokens))
         .parse_statements()
+        .map_err(|error| SqlError::syntax(reworded(&error.to_string())))
+}
+
+/// Parses an expression alone.
+pub(super) fn expression(sql: &str) -> Result<Expr> {
+    Parser::new(&PostgreSqlDialect {})
+        .try_with_sql(sql)
+        .and_then(|mut parser| parser.parse_expr())
         .map_err(|error| SqlError::syntax(reworded(&error.to_string())))
 }
 

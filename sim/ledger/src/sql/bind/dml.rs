@@ -8,7 +8,7 @@ use sqlparser::ast::{
 
 use super::{
     Bound,
-    expr::{Binder, typed},
+    expr::{Binder, is_default, typed},
     fold,
     from::{Item, cross},
     names::{Level, Names, Relation},
@@ -21,7 +21,7 @@ use crate::{
         Access, ConflictAction, Delete, Expr, Insert, OnConflict, Output, Plan, Rows, Scan, Source, Target,
         Update,
     },
-    store::Schema,
+    store::{Identity, Schema},
 };
 
 impl Binder<'_> {
@@ -40,7 +40,7 @@ impl Binder<'_> {
             return Err(SqlError::unsupported("INSERT into anything but a table"));
         };
         let table_name = object_name(name)?;
-        let table = self.find_table(&table_name)?;
+        let table = self.find_changed(&table_name)?;
         let schema = self.schema(table)?;
         let qualifier = insert.table_alias.as_ref().map_or(table_name, |alias| fold(&alias.alias));
         let targets = if insert.columns.is_empty() {
@@ -85,6 +85,7 @@ impl Binder<'_> {
         for (index, (column, target)) in columns.iter().zip(targets).enumerate() {
             let mut bound = typed(Expr::Column(index), column.ty);
             bound.modifier = column.modifier;
+            check_insertable(schema, *target)?;
             exprs[*target] = self.stored(bound, schema, *target)?;
         }
         Ok(Rows::Query { query, exprs })
@@ -98,6 +99,9 @@ impl Binder<'_> {
         let names = Names::none(&level);
         let mut exprs = defaults(schema);
         for (expr, target) in row.iter().zip(targets) {
+            if !is_default(expr) {
+                check_insertable(schema, *target)?;
+            }
             exprs[*target] = self.assigned(expr, &names, schema, *target)?;
         }
         Ok(exprs)
@@ -156,6 +160,10 @@ impl Binder<'_> {
                 let column = schema.column(&name).ok_or_else(|| unknown_column(&name, schema))?;
                 if assignments.iter().any(|(assigned, _)| *assigned == column) {
                     return Err(SqlError::syntax(format!("multiple assignments to same column \"{name}\"")));
+                }
+                if is_always_identity(schema, column) && !is_default(value) {
+                    let message = format!("column \"{name}\" can only be updated to DEFAULT");
+                    return Err(always_identity(message, &name));
                 }
                 assignments.push((column, self.assigned(value, names, schema, column)?));
             }
@@ -235,7 +243,7 @@ impl Binder<'_> {
             (alias.as_ref().is_some_and(|alias| !alias.columns.is_empty()), "a column alias list"),
         ])?;
         let table_name = object_name(name)?;
-        let table = self.find_table(&table_name)?;
+        let table = self.find_changed(&table_name)?;
         let schema = self.schema(table)?;
         let qualifier = alias.as_ref().map_or(table_name, |alias| fold(&alias.name));
         let with_id = !others.is_empty();
@@ -307,6 +315,25 @@ fn unknown_column(name: &str, schema: &Schema) -> Box<SqlError> {
         state::UNDEFINED_COLUMN,
         format!("column \"{name}\" of relation \"{}\" does not exist", schema.name),
     )
+}
+
+fn is_always_identity(schema: &Schema, column: usize) -> bool {
+    let supply = schema.columns[column].supply.as_ref();
+    supply.is_some_and(|supply| supply.identity == Some(Identity::Always))
+}
+
+fn check_insertable(schema: &Schema, column: usize) -> Result<()> {
+    if !is_always_identity(schema, column) {
+        return Ok(());
+    }
+    let name = &schema.columns[column].name;
+    let message = format!("cannot insert a non-DEFAULT value into column \"{name}\"");
+    Err(always_identity(message, name).hint("Use OVERRIDING SYSTEM VALUE to override."))
+}
+
+fn always_identity(message: String, column: &str) -> Box<SqlError> {
+    SqlError::new(state::GENERATED_ALWAYS, message)
+        .detail(format!("Column \"{column}\" is an identity column defined as GENERATED ALWAYS."))
 }
 
 /// The unique index that a conflict target names, whatever the order of its columns.

@@ -14,7 +14,7 @@ use crate::{
     data::{Modifier, Type, Value, cast, cast::Context, numeric},
     error::{Result, SqlError, state},
     sql::plan::{Aggregate, Comparison, Expr},
-    store::{Catalog, Schema},
+    store::{Catalog, Kind, Schema},
 };
 
 /// An expression and its type.
@@ -45,6 +45,8 @@ pub(super) struct Binder<'a> {
     pub(super) clause: Option<&'static str>,
     pub(super) inside_aggregate: bool,
     subqueries: usize,
+    /// The function that changes a sequence, if one is called.
+    pub(super) draws: Option<&'static str>,
     depth: usize,
 }
 
@@ -73,6 +75,7 @@ impl<'a> Binder<'a> {
             clause: None,
             inside_aggregate: false,
             subqueries: 0,
+            draws: None,
             depth: 0,
         })
     }
@@ -85,6 +88,27 @@ impl<'a> Binder<'a> {
 
     /// The number of a table, which the statement uses from now on.
     pub(super) fn find_table(&mut self, name: &str) -> Result<usize> {
+        let number = self.find_relation(name)?;
+        match self.schema(number)?.kind {
+            Kind::Table => Ok(number),
+            _ => Err(SqlError::new(state::WRONG_OBJECT_TYPE, format!("\"{name}\" is not a table"))),
+        }
+    }
+
+    /// The number of a table whose rows the statement changes.
+    pub(super) fn find_changed(&mut self, name: &str) -> Result<usize> {
+        let number = self.find_relation(name)?;
+        match &self.schema(number)?.kind {
+            Kind::Table => Ok(number),
+            kind => {
+                let message = format!("cannot change {} \"{name}\"", kind.name());
+                Err(SqlError::new(state::WRONG_OBJECT_TYPE, message))
+            }
+        }
+    }
+
+    /// The number of anything that has rows, which the statement uses from now on.
+    pub(super) fn find_relation(&mut self, name: &str) -> Result<usize> {
         let table = self.catalog()?.find(name)?;
         if !self.tables.contains(&table) {
             self.tables.push(table);
@@ -158,8 +182,7 @@ impl<'a> Binder<'a> {
         column: usize,
     ) -> Result<Expr> {
         let target = &schema.columns[column];
-        if matches!(ast, Ast::Identifier(ident) if ident.quote_style.is_none() && ident.value.eq_ignore_ascii_case("default"))
-        {
+        if is_default(ast) {
             return Ok(target.default.clone().unwrap_or(Expr::Const(Value::Null)));
         }
         let bound = self.scalar(ast, names, "VALUES")?;
@@ -393,6 +416,11 @@ impl<'a> Binder<'a> {
         }
         Ok(typed(Expr::Param(index), self.params[index]))
     }
+}
+
+/// Whether it is the word `DEFAULT`.
+pub(super) fn is_default(ast: &Ast) -> bool {
+    matches!(ast, Ast::Identifier(ident) if ident.quote_style.is_none() && ident.value.eq_ignore_ascii_case("default"))
 }
 
 /// Whether a value of one type is a value of the other as it stands.

@@ -223,7 +223,7 @@ impl Binder<'_> {
         if let Some(schema) = schema.filter(|schema| schema != "public") {
             return Err(SqlError::no_table(&format!("{schema}.{table_name}")));
         }
-        let table = self.find_table(&table_name)?;
+        let table = self.find_relation(&table_name)?;
         let schema = self.schema(table)?;
         let columns = schema.columns.iter().map(|column| Output {
             name: column.name.clone(),

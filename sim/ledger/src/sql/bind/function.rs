@@ -230,6 +230,11 @@ impl Binder<'_> {
                 no_function(name, &types)
             }
         })?;
+        match function.name {
+            "nextval" => self.draws = Some("nextval()"),
+            "setval" => self.draws = Some("setval()"),
+            _ => {}
+        }
         let (args, types) = self.fitted(&function.signature, args)?;
         let ty = function.signature.result(function.returns, &types)?;
         Ok(typed(Expr::Call { function, args }, ty))
