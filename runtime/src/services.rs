@@ -14,6 +14,9 @@ pub(crate) fn default_symbols() -> Vec<Symbol> {
 const ARES: &str = "ares";
 const EXIT_BRAIN: &str = "exit-brain";
 
+/// Whoever knows its key may give orders to processes.
+const OPERATOR: &str = "operator";
+
 /// The key of a process whose signals the traders believe, in a system that nobody has configured: its name.
 pub(crate) const fn default_key(process: &'static str) -> &'static str {
     process

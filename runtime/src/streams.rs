@@ -23,6 +23,29 @@ pub const EXITS: &str = "exits";
 /// The stream of booked fills.
 pub const FILLS: &str = "fills";
 
+/// The hash of booked positions.
+pub const POSITIONS: &str = "positions";
+
+/// The hash of latches: the halts that only a person clears.
+pub const HALTS: &str = "system:halts";
+
+/// The hash that says whether trading is halted.
+pub const TRADING_STATE: &str = "system:state:trading";
+
+/// The hash with the newest verdict of the health check.
+pub const DOR: &str = "system:dor";
+
+/// The stream of panic events.
+pub const PANIC: &str = "system:panic_close";
+
+/// The stream of panic events that were carried out.
+pub const PANIC_COMPLETED: &str = "system:panic_close:completed";
+
+/// The key of a process's heartbeat.
+pub fn heartbeat(process: &str) -> String {
+    format!("heartbeat:{process}")
+}
+
 /// About how many entries each stream keeps: 40 minutes of market at 4 trades per second.
 const KEPT_ENTRIES: u32 = 10_000;
 

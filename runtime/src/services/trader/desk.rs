@@ -25,7 +25,7 @@ use crate::{
     clients::broker::{Balance, Broker, BrokerError, HeldPosition},
     core::{
         Cause, ClientOrderId, Decision, Fill, Input, Order, Question, Refusal, Report, Source,
-        Status as Stage,
+        Status as Stage, Symbol,
         age::PriceAge,
         throttle::{Class, Next, Throttle, ThrottleLimits},
     },
@@ -81,6 +81,7 @@ enum Job {
 pub(super) enum Done {
     Stored(Box<(Pass, PriceAge)>, Stored),
     Placed(ClientOrderId, Result<Report, BrokerError>),
+    Withheld(ClientOrderId, String),
     Asked(ClientOrderId, Result<Option<Report>, BrokerError>),
     Traded(ClientOrderId, Result<Vec<Fill>, BrokerError>),
     Paused(ClientOrderId, u64),
@@ -125,6 +126,17 @@ impl Desk {
         desk.after(BALANCE_EVERY, Done::BalanceDue);
         desk.ask_balance();
         desk
+    }
+
+    /// How many orders there are of which nobody knows whether the exchange has them.
+    pub(super) fn unknown(&self) -> u64 {
+        self.orders.unknown()
+    }
+
+    /// Closes the breaker of a symbol: an operator's word.
+    pub(super) fn reset_breaker(&mut self, symbol: &Symbol) {
+        self.gates.reset_breaker(Instant::now(), symbol);
+        self.pump();
     }
 
     /// Takes up orders of an earlier life: whether they were sent is for the broker to say.
@@ -217,6 +229,7 @@ impl Desk {
                 self.stored(pass, price_age, stored);
             }
             Done::Placed(id, answer) => self.placed(&id, answer),
+            Done::Withheld(id, halts) => self.withhold(&id, Refusal::Halted, &halts),
             Done::Asked(id, answer) => {
                 self.heard(&answer);
                 let age = self.orders.get(&id).map(|tracked| tracked.sent_at.elapsed());
@@ -260,7 +273,7 @@ impl Desk {
     }
 
     fn stored(&mut self, pass: Pass, price_age: PriceAge, stored: Stored) {
-        let Pass { intent, signature, epoch } = pass;
+        let Pass { intent, signature } = pass;
         let id = intent.client_order_id.clone();
         match stored {
             Stored::InLedger => {
@@ -278,7 +291,7 @@ impl Desk {
                 self.ledger_is_down();
                 refuse(&id, cause.sqlstate(), &cause.reason());
                 fact!("intent.in_outbox", client_order_id = %id);
-                self.books.write(Record::Intent(intent.clone(), signature, epoch));
+                self.books.write(Record::Intent(intent.clone(), signature));
             }
             Stored::Before => {
                 self.gates.withdrawn(Instant::now(), &intent);
@@ -418,22 +431,35 @@ impl Desk {
         let now = Instant::now();
         let Some(tracked) = self.orders.get_mut(id) else { return };
         let intent = tracked.order.intent().clone();
-        if let Err(obstacle) = self.gates.may_send(now, &intent, tracked.price_age.as_ref()) {
-            return match obstacle {
-                Obstacle::Refused(refusal, why) if !intent.reduce_only => self.give_up(id, refusal, &why),
-                // An exit is due whatever happens.
-                _ => self.pause(id, Step::Send, ASK_AGAIN),
-            };
+        if let Err((refusal, why)) = self.gates.may_send(now, &intent, tracked.price_age.as_ref()) {
+            return self.withhold(id, refusal, &why);
         }
         tracked.sent_at = now;
         tracked.attempts += 1;
-        fact!("order.sent", client_order_id = %id, attempt = tracked.attempts);
-        let broker = self.broker.clone();
+        let attempt = tracked.attempts;
+        let (broker, leave) = (self.broker.clone(), self.leave.clone());
         self.work.push(Box::pin(async move {
-            let answer = broker.place(&intent).await;
-            Done::Placed(intent.client_order_id, answer)
+            // Nothing may be awaited between this question and the sending.
+            match leave.may_send(Instant::now(), &intent) {
+                Ok(epoch) => {
+                    let id = &intent.client_order_id;
+                    fact!("order.sent", client_order_id = %id, attempt, epoch = epoch.get());
+                    let answer = broker.place(&intent).await;
+                    Done::Placed(intent.client_order_id, answer)
+                }
+                Err(halts) => Done::Withheld(intent.client_order_id, halts.to_string()),
+            }
         }));
         self.apply(id, Input::Sent);
+    }
+
+    /// Does what is left for an order that may not be sent: an entry's moment has passed, an exit is due whatever happens.
+    fn withhold(&mut self, id: &ClientOrderId, refusal: Refusal, why: &str) {
+        match self.orders.get(id).map(|tracked| tracked.order.intent().reduce_only) {
+            Some(false) => self.give_up(id, refusal, why),
+            Some(true) => self.pause(id, Step::Send, ASK_AGAIN),
+            None => {}
+        }
     }
 
     /// Gives up an order that was not sent.

@@ -27,9 +27,9 @@ const EXIT_BUDGET: Duration = Duration::from_secs(1);
 const RETRY_FIRST: Duration = Duration::from_millis(50);
 const RETRY_CAP: Duration = Duration::from_millis(500);
 
-const INSERT: &str = "INSERT INTO order_intents (client_order_id, intent_id, signature, epoch, symbol, side, qty, price, \
-    reduce_only, status, signal_position, created_at) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (client_order_id) DO NOTHING";
+const INSERT: &str = "INSERT INTO order_intents \
+    (client_order_id, intent_id, signature, symbol, side, qty, price, reduce_only, status, signal_position, epoch, \
+    created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (client_order_id) DO NOTHING";
 
 /// Changes nothing, and is written like every change.
 const TOUCH: &str = "UPDATE balances SET asset = asset";
@@ -52,8 +52,9 @@ pub(super) enum Stored {
 /// The places that make an intent durable.
 pub(super) struct Durability {
     env: Env,
-    ledger: Ledger,
+    ledger: Arc<Ledger>,
     outbox: Option<Arc<Outbox>>,
+    epoch: Epoch,
 }
 
 /// What the attempts to reach the ledger have come to.
@@ -63,8 +64,14 @@ struct Attempts {
 }
 
 impl Durability {
-    pub(super) const fn new(env: Env, ledger: Ledger, outbox: Option<Arc<Outbox>>) -> Self {
-        Self { env, ledger, outbox }
+    /// For the intents of the leader of `epoch`.
+    pub(super) const fn new(
+        env: Env,
+        ledger: Arc<Ledger>,
+        outbox: Option<Arc<Outbox>>,
+        epoch: Epoch,
+    ) -> Self {
+        Self { env, ledger, outbox, epoch }
     }
 
     /// Stores the intent of a signal that passed the gates and stands at `position`.
@@ -95,8 +102,9 @@ impl Durability {
 
     /// Tries until the ledger gives a definite answer; `None` when that is a refusal.
     async fn in_ledger(&self, pass: &Pass, position: &str, attempts: &mut Attempts) -> Option<Stored> {
-        let Pass { intent, signature, epoch } = pass;
-        let insert = insert(intent, signature, *epoch, Some(position), self.env.clock.now());
+        let Pass { intent, signature } = pass;
+        let now = self.env.clock.now();
+        let insert = insert(intent, signature, Status::Intent, Some(position), self.epoch, now);
         let mut backoff = Backoff::new("trader.store_intent", RETRY_FIRST, RETRY_CAP);
         let mut lost_one = false;
         loop {
@@ -134,22 +142,22 @@ impl Durability {
 pub(super) fn insert(
     intent: &Intent,
     signature: &Signature,
-    epoch: Epoch,
+    status: Status,
     position: Option<&str>,
+    epoch: Epoch,
     now: env::WallTime,
 ) -> Statement {
     Statement::new(INSERT)
         .text(&intent.client_order_id)
         .text(&intent.intent_id)
         .text(signature)
-        // Leaders change some times a day.
-        .int(i64::try_from(epoch.get()).unwrap_or(i64::MAX))
         .text(&intent.symbol)
         .text(intent.side)
         .number(intent.qty.get())
         .number(intent.price.get())
         .flag(intent.reduce_only)
-        .text(Status::Intent)
+        .text(status)
         .optional_text(position)
+        .int(i64::try_from(epoch.get()).unwrap_or(i64::MAX))
         .time(now)
 }

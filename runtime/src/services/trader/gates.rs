@@ -20,8 +20,8 @@ use super::leave::Leave;
 use crate::{
     clients::broker::{Balance, BrokerError},
     core::{
-        Cause, ClientOrderId, Epoch, Fill, Intent, Inventory, Order, PaperMode, Position, Refusal, Risk,
-        RiskLimits, Route, Side, Signal, Signature, Signatures, Source, Symbol, Verdict,
+        Cause, ClientOrderId, Fill, Intent, Inventory, Order, PaperMode, Position, Refusal, Risk, RiskLimits,
+        Route, Side, Signal, Signature, Signatures, Source, Symbol, Verdict,
         age::{BalanceAge, PriceAge, Reliance},
         sizing::{self, Filters},
     },
@@ -89,7 +89,6 @@ impl Wish {
 pub(super) struct Pass {
     pub(super) intent: Intent,
     pub(super) signature: Signature,
-    pub(super) epoch: Epoch,
 }
 
 /// Why a signal has not passed.
@@ -143,7 +142,7 @@ impl Gates {
         status: Status,
         config: GatesConfig,
         restored: Restored,
-        positions: &BTreeMap<Symbol, Position>,
+        positions: impl Iterator<Item = (Symbol, Position)>,
         unresolved: &[Order],
     ) -> Self {
         let Restored { signatures, breakers, newest_fill, signal_positions: _ } = restored;
@@ -167,7 +166,7 @@ impl Gates {
         }
         for (symbol, position) in positions {
             gates.inventory.set(symbol.clone(), position.qty);
-            gates.risk.set(symbol.clone(), position.qty, position.avg_price);
+            gates.risk.set(symbol, position.qty, position.avg_price);
         }
         for order in unresolved {
             gates.seen.note(&order.intent().client_order_id);
@@ -204,15 +203,14 @@ impl Gates {
         if let Some(holder) = self.signatures.holder(now, &signature) {
             return Err(refused(Refusal::Duplicate, format!("it asks for the same as {holder}")));
         }
-        let (intent, epoch) =
-            if wish.is_exit() { self.exit(now, wish, source)? } else { self.entry(now, wish)? };
+        let intent = if wish.is_exit() { self.exit(now, wish, source)? } else { self.entry(now, wish)? };
         let id = intent.client_order_id.clone();
         // It is free, as has just been asked.
         let _ = self.signatures.claim(now, signature.clone(), id);
-        Ok(Pass { intent, signature, epoch })
+        Ok(Pass { intent, signature })
     }
 
-    fn exit(&mut self, now: Instant, wish: &Wish, source: Source) -> Result<(Intent, Epoch), Obstacle> {
+    fn exit(&mut self, now: Instant, wish: &Wish, source: Source) -> Result<Intent, Obstacle> {
         let Signal { symbol, side, qty, .. } = &wish.signal;
         let covered = match self.inventory.covers(symbol, *side, *qty, source) {
             Verdict::Covered(covered) => covered,
@@ -221,24 +219,24 @@ impl Gates {
                 return Err(refused(Refusal::NoPosition, format!("nothing of {symbol} is held for it")));
             }
         };
-        let epoch = self.leave.may_exit(now).map_err(|halts| refused(Refusal::Halted, halts.to_string()))?;
+        self.leave.may_exit(now).map_err(|halts| refused(Refusal::Halted, halts.to_string()))?;
         let mut intent = Intent::from(wish.signal.clone());
         intent.qty = sizing::exit(covered, self.filters(symbol)?)
             .map_err(|none| refused(Refusal::Size, none.to_string()))?;
         intent.reduce_only = true;
         self.inventory.reserve(&intent);
-        Ok((intent, epoch))
+        Ok(intent)
     }
 
-    fn entry(&mut self, now: Instant, wish: &Wish) -> Result<(Intent, Epoch), Obstacle> {
+    fn entry(&mut self, now: Instant, wish: &Wish) -> Result<Intent, Obstacle> {
         let Signal { symbol, qty, price, .. } = &wish.signal;
         if !self.breakers.admits(now, symbol) {
             return Err(refused(Refusal::Breaker, format!("the breaker of {symbol} is open")));
         }
         if self.balance_is_stale {
-            return Err(refused(Refusal::StaleBalance, "there is no balance to rely on"));
+            return Err(refused(Refusal::StaleBalance, self.balance.at(now).to_string()));
         }
-        let epoch = self.may_enter(now, symbol)?;
+        self.may_enter(now, symbol)?;
         if wish.price_age.at(now) > ENTRY_AGE_LIMIT {
             return Err(self.stale_price(now, wish));
         }
@@ -265,31 +263,32 @@ impl Gates {
             return Err(refused(Refusal::Paper, "the exchange does not answer about orders"));
         }
         self.breakers.pass(symbol, &intent.client_order_id);
-        Ok((intent, epoch))
+        Ok(intent)
     }
 
     /// Whether a stored order may be sent now.
     ///
     /// # Errors
-    /// The gate that has closed since its intent was stored.
+    /// The gate that has closed since its intent was stored, and why.
     pub(super) fn may_send(
-        &mut self,
+        &self,
         now: Instant,
         intent: &Intent,
         price_age: Option<&PriceAge>,
-    ) -> Result<(), Obstacle> {
+    ) -> Result<(), (Refusal, String)> {
+        if let Err(halts) = self.leave.may_send(now, intent) {
+            return Err((Refusal::Halted, halts.to_string()));
+        }
         if intent.reduce_only {
-            let leave = self.leave.may_exit(now).map(drop);
-            return leave.map_err(|halts| refused(Refusal::Halted, halts.to_string()));
+            return Ok(());
         }
-        self.may_enter(now, &intent.symbol)?;
         if !price_age.is_some_and(|age| age.allows_entry(now)) {
-            return Err(refused(Refusal::StalePrice, "its price has become too old"));
+            return Err((Refusal::StalePrice, "its price has become too old".into()));
         }
-        if self.balance.at(now) != Reliance::Fresh {
-            return Err(refused(Refusal::StaleBalance, "the balance is older than it may be"));
+        match self.balance.at(now) {
+            Reliance::Fresh => Ok(()),
+            reliance => Err((Refusal::StaleBalance, reliance.to_string())),
         }
-        Ok(())
     }
 
     /// Whether entries have to wait for a balance that is being read.
@@ -436,8 +435,11 @@ impl Gates {
         }
     }
 
-    fn may_enter(&self, now: Instant, symbol: &Symbol) -> Result<Epoch, Obstacle> {
-        self.leave.may_enter(now, symbol).map_err(|halts| refused(Refusal::Halted, halts.to_string()))
+    fn may_enter(&self, now: Instant, symbol: &Symbol) -> Result<(), Obstacle> {
+        self.leave
+            .may_enter(now, symbol)
+            .map(drop)
+            .map_err(|halts| refused(Refusal::Halted, halts.to_string()))
     }
 
     fn filters(&self, symbol: &Symbol) -> Result<&Filters, Obstacle> {

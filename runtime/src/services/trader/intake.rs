@@ -27,6 +27,7 @@ pub(super) async fn read(
         Cursor::behind([streams::EXITS, streams::SIGNALS].map(|stream| (stream, position(stream))));
     loop {
         let reply = bus.insist(&cursor.read()).await;
+        status.beat("scan_heartbeat_seconds");
         for (stream, entries) in bus::streams(&reply) {
             for entry in entries {
                 let wish = match streams::sealed_signal(&entry, &keys) {

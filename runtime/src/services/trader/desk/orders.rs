@@ -68,6 +68,11 @@ impl Orders {
         self.0.get_mut(id)
     }
 
+    /// How many there are of which nobody knows whether the exchange has them.
+    pub(super) fn unknown(&self) -> u64 {
+        self.0.values().filter(|tracked| tracked.order.status() == Status::Unknown).count() as u64
+    }
+
     /// Takes a settled order out.
     pub(super) fn forget(&mut self, id: &ClientOrderId) -> Option<Order> {
         self.0.remove(id).map(|tracked| tracked.order)

@@ -24,6 +24,13 @@ pub(in super::super) struct Dated {
     pub(in super::super) record: BreakerRecord,
 }
 
+impl Dated {
+    /// As it stands in the ledger.
+    pub(in super::super) fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("a record of a breaker is made of texts and numbers")
+    }
+}
+
 /// The state file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

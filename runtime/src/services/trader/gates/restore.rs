@@ -1,21 +1,19 @@
 //! What the gates must know from before: signatures, breakers, the newest fill, and how far the signals were read.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use env::{Env, WallTime, fact};
 use tokio::time::Instant;
 
 use super::{
+    super::books::{malformed, parsed},
     GatesConfig,
     breakers::{BreakerFile, Dated, RestoredBreakers},
 };
 use crate::{
     clients::{
         backoff::Backoff,
-        ledger::{Ledger, LedgerError, Statement, column},
+        ledger::{Ledger, LedgerError, Statement, column, time_column},
     },
     core::{ClientOrderId, Order, Refusal, SIGNATURE_TTL, Signature, Signatures, Status, Symbol},
     state::StateFile,
@@ -83,12 +81,12 @@ struct Found {
 async fn find(env: &Env, ledger: &Ledger) -> Result<Found, LedgerError> {
     let mut breakers = BTreeMap::new();
     for row in ledger.query(&Statement::new(BREAKERS)).await? {
-        let symbol = column::<&str>(&row, "symbol")?.parse().map_err(malformed)?;
+        let symbol = parsed(&row, "symbol")?;
         let dated = serde_json::from_str(column(&row, "record")?).map_err(malformed)?;
         breakers.insert(symbol, dated);
     }
     let newest = ledger.query(&Statement::new(NEWEST_FILL)).await?;
-    let newest_fill = newest.first().map(|row| wall_time(column(row, "ts")?)).transpose()?;
+    let newest_fill = newest.first().map(|row| time_column(row, "ts")).transpose()?;
     Ok(Found {
         signatures: signatures(env, ledger).await?,
         breakers,
@@ -104,9 +102,9 @@ async fn signatures(env: &Env, ledger: &Ledger) -> Result<Signatures, LedgerErro
     let horizon = WallTime::from_micros(wall.as_micros().saturating_sub(micros));
     let mut signatures = Signatures::default();
     for row in ledger.query(&Statement::new(RECENT).time(horizon)).await? {
-        let order: ClientOrderId = column::<&str>(&row, "client_order_id")?.parse().map_err(malformed)?;
-        let status: Status = column::<&str>(&row, "status")?.parse().map_err(malformed)?;
-        let age = wall.since(wall_time(column(&row, "created_at")?)?);
+        let order: ClientOrderId = parsed(&row, "client_order_id")?;
+        let status: Status = parsed(&row, "status")?;
+        let age = wall.since(time_column(&row, "created_at")?);
         let signature = Signature::recorded(column(&row, "signature")?);
         let reason: Option<&str> = column(&row, "reason")?;
         let withdrawn = status == Status::Rejected && reason.is_some_and(Refusal::is_named_in);
@@ -132,13 +130,4 @@ async fn signal_positions(ledger: &Ledger) -> Result<BTreeMap<String, String>, L
         }
     }
     Ok(positions)
-}
-
-fn wall_time(time: SystemTime) -> Result<WallTime, LedgerError> {
-    let since = time.duration_since(UNIX_EPOCH).map_err(malformed)?;
-    Ok(WallTime::from_micros(i64::try_from(since.as_micros()).map_err(malformed)?))
-}
-
-fn malformed(error: impl std::fmt::Display) -> LedgerError {
-    LedgerError::Malformed(error.to_string())
 }
