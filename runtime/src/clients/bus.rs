@@ -236,14 +236,16 @@ pub fn entries(reply: &Value) -> impl DoubleEndedIterator<Item = Entry<'_>> {
     })
 }
 
-fn items(value: &Value) -> &[Value] {
+/// The elements of a reply; none when it is no array.
+pub fn items(value: &Value) -> &[Value] {
     match value {
         Value::Array(items) => items,
         _ => &[],
     }
 }
 
-fn text(value: &Value) -> Option<&str> {
+/// The text of a reply; `None` when it is none.
+pub fn text(value: &Value) -> Option<&str> {
     match value {
         Value::BulkString(bytes) => std::str::from_utf8(bytes).ok(),
         _ => None,
