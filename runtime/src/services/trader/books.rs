@@ -13,7 +13,7 @@ use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio_postgres::Row;
 
 use super::{
-    durability::insert,
+    durability::insert_signed,
     gates::Dated,
     holdings::{Holding, Holdings},
     latch_store,
@@ -169,7 +169,7 @@ impl Keeper {
             }
             Record::Intent(intent, signature) => {
                 let now = self.env.clock.now();
-                statements.push(insert(intent, signature, Status::Intent, None, self.epoch, now));
+                statements.push(insert_signed(intent, signature, Status::Intent, None, self.epoch, now));
             }
             Record::Latch(act) => statements.extend(latch_store::to_record(act, self.env.clock.now())),
             Record::Status { id, status, reason, at } => {

@@ -104,7 +104,7 @@ impl Durability {
     async fn in_ledger(&self, pass: &Pass, position: &str, attempts: &mut Attempts) -> Option<Stored> {
         let Pass { intent, signature } = pass;
         let now = self.env.clock.now();
-        let insert = insert(intent, signature, Status::Intent, Some(position), self.epoch, now);
+        let insert = insert_signed(intent, signature, Status::Intent, Some(position), self.epoch, now);
         let mut backoff = Backoff::new("trader.store_intent", RETRY_FIRST, RETRY_CAP);
         let mut lost_one = false;
         loop {
@@ -138,8 +138,19 @@ impl Durability {
     }
 }
 
-/// The statement that stores an intent, once however often it is run.
+/// The statement that stores an intent whose signal is not known, once however often it is run.
 pub(super) fn insert(
+    intent: &Intent,
+    status: Status,
+    position: Option<&str>,
+    epoch: Epoch,
+    now: env::WallTime,
+) -> Statement {
+    insert_signed(intent, &Signature::of_order(intent), status, position, epoch, now)
+}
+
+/// The statement that stores an intent with the signature of its signal, once however often it is run.
+pub(super) fn insert_signed(
     intent: &Intent,
     signature: &Signature,
     status: Status,

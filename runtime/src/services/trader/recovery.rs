@@ -21,7 +21,7 @@ use crate::{
         broker::Broker,
         ledger::{Ledger, LedgerError, Statement, column},
     },
-    core::{ClientOrderId, Epoch, Fill, Intent, Order, Price, Qty, Signature, Status},
+    core::{ClientOrderId, Epoch, Fill, Intent, Order, Price, Qty, Status},
     status::Status as Shown,
 };
 
@@ -91,10 +91,7 @@ async fn drain(
         return Ok(());
     };
     let now = env.clock.now();
-    let rows = held.iter().map(|intent| {
-        let signature = Signature::of_order(intent);
-        durability::insert(intent, &signature, Status::Intent, None, epoch, now)
-    });
+    let rows = held.iter().map(|intent| durability::insert(intent, Status::Intent, None, epoch, now));
     ledger.transaction(&rows.collect::<Vec<_>>()).await?;
     for intent in held {
         outbox.release(&intent.client_order_id).await;
