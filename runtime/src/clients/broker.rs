@@ -7,6 +7,7 @@ mod account;
 mod answer;
 mod http;
 mod limits;
+mod listing;
 
 use std::{sync::Arc, time::Duration};
 
