@@ -67,11 +67,7 @@ pub(super) struct BookedFills {
 pub(super) async fn booked(ledger: &Ledger) -> Result<BookedFills, LedgerError> {
     let rows = ledger.query(&Statement::new(FILLS)).await?;
     let fills = rows.iter().map(fill).collect::<Result<Vec<Fill>, _>>()?;
-    let mut holdings = Holdings::default();
-    for fill in &fills {
-        holdings.apply(fill);
-    }
-    Ok(BookedFills { holdings, fills })
+    Ok(BookedFills { holdings: Holdings::of(&fills), fills })
 }
 
 fn fill(row: &Row) -> Result<Fill, LedgerError> {
@@ -111,7 +107,7 @@ pub(super) async fn run(
         };
         match outcome {
             Ok((view, findings)) => {
-                imported.extend(view.import(env, ledger, broker, epoch, &findings).await?);
+                imported.extend(view.import(env, ledger, broker, epoch, &findings, fills).await?);
                 if findings.drift.is_empty() || attempt == ATTEMPTS {
                     report(env, ledger, epoch, &books, &findings, status).await?;
                     return Ok(imported);
@@ -200,6 +196,7 @@ impl View {
         broker: &Broker,
         epoch: Epoch,
         findings: &Findings,
+        mut booked: Vec<Fill>,
     ) -> Result<Vec<Fill>, Unreconciled> {
         let mut orders: BTreeMap<u64, (Intent, Status)> = BTreeMap::new();
         let mut imported = Vec::with_capacity(findings.import.len());
@@ -223,8 +220,11 @@ impl View {
         let now = env.clock.now();
         let rows =
             orders.values().map(|(intent, status)| durability::insert(intent, *status, None, epoch, now));
-        let statements: Vec<Statement> = rows.chain(imported.iter().map(books::add_fill)).collect();
-        ledger.transaction(&statements).await?;
+        booked.extend(imported.iter().cloned());
+        booked.sort_by(|a, b| (&a.symbol, a.trade_id).cmp(&(&b.symbol, b.trade_id)));
+        let holdings = Holdings::of(&booked);
+        let statements = rows.chain(imported.iter().map(books::add_fill)).chain(holdings.rows(epoch));
+        ledger.transaction(&statements.collect::<Vec<_>>()).await?;
         Ok(imported)
     }
 }
