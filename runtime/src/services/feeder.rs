@@ -59,7 +59,7 @@ pub async fn run(env: Env, config: FeederConfig) {
     let told = report.clone();
     env.spawn(
         "feeder.heartbeat",
-        heartbeat::beat(env.clone(), "feeder", status, move || Some(told.describe())),
+        heartbeat::beat(env.clone(), "feeder".to_owned(), status, move || Some(told.describe())),
     );
 
     let mut feeder = Feeder::start(env.clone(), &config.symbols, report.clone()).await;

@@ -20,6 +20,7 @@ mod durability;
 mod events;
 mod holdings;
 mod intake;
+#[cfg_attr(not(test), expect(dead_code, reason = "the books write to it from their next change on"))]
 mod journal;
 mod latch_store;
 mod leadership;
@@ -32,11 +33,10 @@ use std::{sync::Arc, time::Duration};
 
 pub use self::outbox::{FILE as OUTBOX_FILE, held_in as held_in_outbox};
 use env::{Env, fact};
-use redis::cmd;
-use serde_json::json;
+use serde_json::Map;
 use tokio::{
     sync::mpsc::{self, UnboundedReceiver},
-    time::{Instant, MissedTickBehavior, interval, sleep_until, timeout},
+    time::{Instant, interval, sleep_until, timeout},
 };
 
 use self::{
@@ -50,25 +50,21 @@ use self::{
     outbox::Outbox,
     recovery::Sources,
 };
+use super::heartbeat;
 use crate::{
     clients::{
         broker::{Broker, Credentials},
-        bus::Bus,
         ledger::Ledger,
     },
     core::{Epoch, Intent},
     status::{self, Status},
-    streams,
 };
 
 /// How many signals or events may wait for the desk. More wait where they come from.
 const INBOX: usize = 64;
 
-/// The pace of the desk's own signs of life, and of the heartbeat.
+/// The pace of the desk's signs of life.
 const TICK: Duration = Duration::from_secs(1);
-
-/// How long a heartbeat stays on the bus, in milliseconds.
-const HEARTBEAT_TTL_MS: u64 = 60_000;
 
 /// How long a takeover may take before somebody else may try: some attempts at a broker that answers slowly.
 const TAKEOVER_LIMIT: Duration = Duration::from_secs(40);
@@ -98,7 +94,7 @@ pub async fn run(env: Env, config: TraderConfig) {
     let trader = Trader::new(env, config);
     let env = &trader.env;
     env.spawn("trader.status", status::serve(env.clone(), status::PORT, trader.status.clone(), Arc::new(())));
-    env.spawn("trader.heartbeat", heartbeat(env.clone(), trader.config.name.clone(), trader.leave.clone()));
+    env.spawn("trader.heartbeat", trader.beat());
     let mut leadership = Leadership::new(
         env.clone(),
         &trader.config.name,
@@ -137,6 +133,15 @@ impl Trader {
             env,
             config,
         }
+    }
+
+    /// Shows on the bus that the process lives, and whether it leads.
+    fn beat(&self) -> impl Future<Output = ()> + Send + 'static {
+        let leave = self.leave.clone();
+        heartbeat::beat(self.env.clone(), self.config.name.clone(), self.status.clone(), move || {
+            let epoch = leave.lease().check(Instant::now()).ok().map(Epoch::get);
+            Some(Map::from_iter([("leads".into(), epoch.is_some().into()), ("epoch".into(), epoch.into())]))
+        })
     }
 
     /// Wins the lead, trades, and gives it up again. Everything that trades ends with the term: the next one begins with
@@ -220,22 +225,6 @@ impl Trader {
                 }
             }
         }
-    }
-}
-
-/// Shows on the bus, each second, that the process lives, and whether it leads.
-async fn heartbeat(env: Env, name: String, leave: Leave) {
-    let mut bus = Bus::for_commands(env.clone(), "trader.heartbeat");
-    let key = streams::heartbeat(&name);
-    let mut tick = interval(TICK);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tick.tick().await;
-        let epoch = leave.lease().check(Instant::now()).ok().map(Epoch::get);
-        let beat = json!({ "ts": env.clock.now().as_millis(), "leads": epoch.is_some(), "epoch": epoch });
-        let mut set = cmd("SET");
-        set.arg(&key).arg(beat.to_string()).arg("PX").arg(HEARTBEAT_TTL_MS);
-        bus.insist(&set).await;
     }
 }
 

@@ -42,9 +42,13 @@ impl Holdings {
         *holding
     }
 
-    /// The symbols that were ever held.
-    pub(super) fn symbols(&self) -> impl Iterator<Item = &Symbol> {
-        self.0.keys()
+    /// What these fills make, in their order.
+    pub(super) fn of<'a>(fills: impl IntoIterator<Item = &'a Fill>) -> Self {
+        let mut holdings = Self::default();
+        for fill in fills {
+            holdings.apply(fill);
+        }
+        holdings
     }
 
     /// The rows that say the same.

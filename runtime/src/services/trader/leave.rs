@@ -11,7 +11,10 @@ use std::{
 use env::fact;
 use tokio::time::Instant;
 
-use crate::core::{Cause, Change, Epoch, Halts, Intent, Latch, Lease, LeaseEvent, Symbol};
+use crate::{
+    core::{Cause, Change, Epoch, Halts, Intent, Latch, Lease, LeaseEvent, Symbol},
+    status::Status,
+};
 
 /// The leave of one trader. Clones share it.
 #[derive(Clone, Default)]
@@ -93,6 +96,7 @@ impl Leave {
     }
 
     /// The reasons that stand, without the lease.
+    #[cfg(test)]
     pub(super) fn halts(&self) -> Halts {
         self.state().halts.clone()
     }
