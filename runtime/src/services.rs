@@ -2,10 +2,13 @@
 
 pub mod ares;
 mod audit;
+pub mod emergency_exit;
+pub mod exit_brain;
 pub mod feeder;
 mod heartbeat;
 pub mod supervisor;
 pub mod trader;
+pub mod watchdog;
 
 use crate::core::Symbol;
 

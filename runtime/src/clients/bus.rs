@@ -168,6 +168,11 @@ impl Cursor {
         Self { streams: vec![(stream.to_owned(), id)] }
     }
 
+    /// Behind these entries of these streams.
+    pub fn behind(streams: impl IntoIterator<Item = (String, String)>) -> Self {
+        Self { streams: streams.into_iter().collect() }
+    }
+
     /// The command that waits for entries after this position. For [`Bus::for_reading`] connections.
     pub fn read(&self) -> Cmd {
         let mut read = redis::cmd("XREAD");
@@ -229,6 +234,11 @@ pub fn entries(reply: &Value) -> impl DoubleEndedIterator<Item = Entry<'_>> {
         [id, fields] => Some(Entry { id: text(id)?, fields: items(fields) }),
         _ => None,
     })
+}
+
+/// The fields of an `HGETALL` reply (RESP2) with their values; a reply that is none has no fields.
+pub fn fields(reply: &Value) -> impl Iterator<Item = (&str, &str)> {
+    items(reply).chunks_exact(2).filter_map(|pair| Some((text(&pair[0])?, text(&pair[1])?)))
 }
 
 /// The elements of a reply; none when it is no array.
