@@ -5,6 +5,7 @@ mod alerts;
 mod books;
 mod durable_intent;
 mod equity;
+mod healing;
 mod journal;
 mod leaders;
 mod market;
@@ -16,6 +17,7 @@ pub use alerts::no_alert_after;
 pub use books::{booked_fills_are_true, every_fill_booked_within, ledger_holds_every_fill};
 pub use durable_intent::no_order_without_durable_intent;
 pub use equity::ledger_and_exchange_agree_on_equity;
+pub use healing::{dor_only_with_live_streams, restarts_follow_two_failing_checks};
 pub use journal::{no_entry_before_its_line, the_journal_is_whole};
 pub use leaders::leaders_do_not_interleave;
 pub use market::market_trades_are_contiguous;
@@ -31,7 +33,7 @@ use std::sync::{Arc, Mutex};
 use ledger::Replica;
 use sim::{Checks, View, secs};
 
-use crate::desk::LEDGER;
+use crate::desk::{LEDGER, TRADER};
 
 /// The standing invariants, as far as the slice has what they speak of (S1, S2, S4 to S8, S13, S16, S18, S21).
 pub fn standing(check: &mut Checks) {
@@ -69,4 +71,9 @@ impl Platter {
         replica.catch_up(|file, look| view.durable(LEDGER, file, look));
         look(&replica)
     }
+}
+
+/// Of one or two traders, whichever the world has.
+fn is_trader(host: &str) -> bool {
+    host.starts_with(TRADER)
 }

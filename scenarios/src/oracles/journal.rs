@@ -1,6 +1,6 @@
 //! S16: the order journal is whole, and an entry's line is on the platter before the entry is sent.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use broker::Event as Truth;
 use runtime::{
@@ -9,12 +9,11 @@ use runtime::{
 };
 use sim::{Invariant, View, invariant};
 
-use super::orders::news;
-use crate::desk::TRADERS;
+use super::{is_trader, orders::news};
 
 /// A trader's journal as a power loss would leave it, kept up to date.
+#[derive(Default)]
 struct Image {
-    host: &'static str,
     chain: Chain,
     /// How much of the current file has been read.
     read: usize,
@@ -24,16 +23,11 @@ struct Image {
     spoiled: bool,
 }
 
-fn images() -> Vec<Image> {
-    let image =
-        |host| Image { host, chain: Chain::default(), read: 0, intended: BTreeSet::new(), spoiled: false };
-    TRADERS.into_iter().map(image).collect()
-}
-
 impl Image {
     /// Reads on; says what is missing.
-    fn catch_up(&mut self, view: &View<'_>) -> Result<(), String> {
-        view.durable(self.host, JOURNAL_FILE, |file| self.read_on(file.unwrap_or_default()))
+    fn catch_up(&mut self, host: &str, view: &View<'_>) -> Result<(), String> {
+        let read = view.durable(host, JOURNAL_FILE, |file| self.read_on(file.unwrap_or_default()));
+        read.map_err(|missing| format!("{host}: {missing}"))
     }
 
     fn read_on(&mut self, file: &[u8]) -> Result<(), String> {
@@ -56,9 +50,9 @@ impl Image {
         (self.read, self.chain) = (from + reading.intact, reading.chain);
         match reading.holes.first() {
             _ if self.spoiled => Ok(()),
-            Some(hole) => Err(format!("{}: lines {} to {} are missing", self.host, hole.first, hole.last)),
+            Some(hole) => Err(format!("lines {} to {} are missing", hole.first, hole.last)),
             None if self.chain.last() < known => {
-                Err(format!("{}: there was a line {known}, now the last is {}", self.host, self.chain.last()))
+                Err(format!("there was a line {known}, now the last is {}", self.chain.last()))
             }
             None => Ok(()),
         }
@@ -71,25 +65,29 @@ fn ends_with(read: &[u8], tip: LineHash) -> bool {
 
 /// The numbers of the journal have no gap and each line is chained to the one before, on the platter, at every moment.
 pub fn the_journal_is_whole() -> Invariant {
-    let mut images = images();
+    let mut images: BTreeMap<String, Image> = BTreeMap::new();
     invariant("the order journal has no gap and no line out of its chain", move |event, view| {
         if event.name == "fault.bit" {
             let fault = event.text("fault").unwrap_or_default();
-            for image in &mut images {
-                image.spoiled |= fault.starts_with(&format!("disk corrupt {} {JOURNAL_FILE}", image.host));
+            for (host, image) in &mut images {
+                image.spoiled |= fault.starts_with(&format!("disk corrupt {host} {JOURNAL_FILE}"));
             }
         }
-        images
-            .iter_mut()
-            .filter(|image| *event.host == *image.host)
-            .try_for_each(|image| image.catch_up(view))
+        match images.get_mut(&*event.host) {
+            Some(image) => image.catch_up(&event.host, view),
+            None if is_trader(&event.host) => {
+                images.insert(event.host.to_string(), Image::default());
+                Ok(())
+            }
+            None => Ok(()),
+        }
     })
 }
 
 /// When the exchange receives an order that may open or grow a position, the line of its intent would survive a power
 /// loss of the trader.
 pub fn no_entry_before_its_line() -> Invariant {
-    let mut images = images();
+    let mut images: BTreeMap<String, Image> = BTreeMap::new();
     let mut seen = 0;
     invariant("an entry's line in the journal is durable before the entry is sent", move |_, view| {
         for truth in news(view, &mut seen) {
@@ -97,10 +95,13 @@ pub fn no_entry_before_its_line() -> Invariant {
             if order.reduce_only {
                 continue;
             }
-            for image in &mut images {
-                image.catch_up(view)?;
+            let mut found = false;
+            for host in view.hosts().filter(|host| is_trader(host)) {
+                let image = images.entry(host.to_string()).or_default();
+                image.catch_up(host, view)?;
+                found |= image.intended.contains(&*order.client_order_id);
             }
-            if !images.iter().any(|image| image.intended.contains(&*order.client_order_id)) {
+            if !found {
                 return Err(format!("{} is in no journal", order.client_order_id));
             }
         }

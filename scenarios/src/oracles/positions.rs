@@ -7,8 +7,7 @@ use ledger::Replica;
 use rust_decimal::Decimal;
 use sim::{Invariant, View, invariant};
 
-use super::{Platter, orders::news};
-use crate::desk::TRADERS;
+use super::{Platter, is_trader, orders::news};
 
 /// What the roundings of a stored average price may add up to.
 const TOLERANCE: Decimal = Decimal::from_parts(1, 0, 0, false, 6);
@@ -19,7 +18,7 @@ pub fn booked_positions_are_those_of_the_booked_fills() -> Invariant {
     let mut read = 0;
     let mut sums: BTreeMap<String, Decimal> = BTreeMap::new();
     invariant("a booked position is the sum of the booked fills", move |event, view| {
-        let booked = event.name == "fill.booked" && TRADERS.contains(&&*event.host);
+        let booked = event.name == "fill.booked" && is_trader(&event.host);
         if !booked {
             return Ok(());
         }

@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use runtime::core::Status;
 use sim::{Invariant, invariant};
 
-use super::Platter;
-use crate::desk::TRADERS;
+use super::{Platter, is_trader};
 
 /// Facts after which an order's statuses have been written, or soon will be.
 const LATE: &[&str] = &["fill.booked", "order.ended", "order.filled", "order.rejected", "order.resolved"];
@@ -17,7 +16,7 @@ pub fn statuses_only_go_forward() -> Invariant {
     let mut read = 0;
     let mut last: BTreeMap<String, Status> = BTreeMap::new();
     invariant("the status of an order never goes back, and a terminal one is final", move |event, view| {
-        if !LATE.contains(&event.name) || !TRADERS.contains(&&*event.host) {
+        if !LATE.contains(&event.name) || !is_trader(&event.host) {
             return Ok(());
         }
         platter.read(view, |replica| {

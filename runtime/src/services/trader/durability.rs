@@ -9,13 +9,13 @@ use std::{sync::Arc, time::Duration};
 use env::Env;
 use tokio::time::{Instant, timeout_at};
 
-use super::{journal::Journal, outbox::Outbox};
+use super::{gates::Pass, journal::Journal, outbox::Outbox};
 use crate::{
     clients::{
         backoff::Backoff,
         ledger::{Ledger, LedgerError, Statement, column},
     },
-    core::{Epoch, Intent, Status, journal::Event},
+    core::{Epoch, Intent, Signature, Status, journal::Event},
 };
 
 /// How long an entry may take to be stored. With `desk::ENTRY_AGE_LIMIT` it keeps the price of an entry below 30 s of age.
@@ -29,8 +29,11 @@ const RETRY_FIRST: Duration = Duration::from_millis(50);
 const RETRY_CAP: Duration = Duration::from_millis(500);
 
 const INSERT: &str = "INSERT INTO order_intents \
-    (client_order_id, intent_id, symbol, side, qty, price, reduce_only, status, signal_position, epoch, created_at) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (client_order_id) DO NOTHING";
+    (client_order_id, intent_id, signature, symbol, side, qty, price, reduce_only, status, signal_position, epoch, \
+    created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (client_order_id) DO NOTHING";
+
+/// Changes nothing, and is written like every change.
+const TOUCH: &str = "UPDATE balances SET asset = asset";
 
 const STATUS: &str = "SELECT status FROM order_intents WHERE client_order_id = $1";
 
@@ -75,8 +78,9 @@ impl Durability {
         Self { env, ledger, outbox, journal, epoch }
     }
 
-    /// Stores an intent whose signal stands at `position`.
-    pub(super) async fn store(&self, intent: &Intent, position: &str) -> Stored {
+    /// Stores the intent of a signal that passed the gates and stands at `position`.
+    pub(super) async fn store(&self, pass: &Pass, position: &str) -> Stored {
+        let intent = &pass.intent;
         let budget = if intent.reduce_only { EXIT_BUDGET } else { ENTRY_BUDGET };
         let deadline = Instant::now() + budget;
         if intent.reduce_only {
@@ -86,8 +90,7 @@ impl Durability {
         }
         let mut attempts =
             Attempts { last: LedgerError::Unknown("no answer in time".into()), perhaps_done: true };
-        if let Ok(Some(stored)) = timeout_at(deadline, self.in_ledger(intent, position, &mut attempts)).await
-        {
+        if let Ok(Some(stored)) = timeout_at(deadline, self.in_ledger(pass, position, &mut attempts)).await {
             return stored;
         }
         let Attempts { last: cause, perhaps_done: perhaps_in_ledger } = attempts;
@@ -102,9 +105,16 @@ impl Durability {
         Stored::Nowhere { cause: Some(cause), reason, perhaps_in_ledger }
     }
 
+    /// Whether the ledger stores.
+    pub(super) async fn writes(&self) -> bool {
+        self.ledger.execute(&Statement::new(TOUCH)).await.is_ok()
+    }
+
     /// Tries until the ledger gives a definite answer; `None` when that is a refusal.
-    async fn in_ledger(&self, intent: &Intent, position: &str, attempts: &mut Attempts) -> Option<Stored> {
-        let insert = insert(intent, Status::Intent, Some(position), self.epoch, self.env.clock.now());
+    async fn in_ledger(&self, pass: &Pass, position: &str, attempts: &mut Attempts) -> Option<Stored> {
+        let Pass { intent, signature } = pass;
+        let now = self.env.clock.now();
+        let insert = insert_signed(intent, signature, Status::Intent, Some(position), self.epoch, now);
         let mut backoff = Backoff::new("trader.store_intent", RETRY_FIRST, RETRY_CAP);
         let mut lost_one = false;
         loop {
@@ -149,9 +159,21 @@ fn line(intent: &Intent) -> Event {
     }
 }
 
-/// The statement that stores an intent, once however often it is run.
+/// The statement that stores an intent whose signal is not known, once however often it is run.
 pub(super) fn insert(
     intent: &Intent,
+    status: Status,
+    position: Option<&str>,
+    epoch: Epoch,
+    now: env::WallTime,
+) -> Statement {
+    insert_signed(intent, &Signature::of_order(intent), status, position, epoch, now)
+}
+
+/// The statement that stores an intent with the signature of its signal, once however often it is run.
+pub(super) fn insert_signed(
+    intent: &Intent,
+    signature: &Signature,
     status: Status,
     position: Option<&str>,
     epoch: Epoch,
@@ -160,6 +182,7 @@ pub(super) fn insert(
     Statement::new(INSERT)
         .text(&intent.client_order_id)
         .text(&intent.intent_id)
+        .text(signature)
         .text(&intent.symbol)
         .text(intent.side)
         .number(intent.qty.get())
