@@ -40,12 +40,14 @@ CREATE TABLE IF NOT EXISTS fills (
     PRIMARY KEY (symbol, trade_id)
 );
 
--- The net position of each symbol, as its booked fills make it. `since` is when it was last opened from flat.
+-- The net position of each symbol, as its booked fills make it. `since` is when it was last opened from flat, `epoch` the
+-- leader that wrote it: none writes over the row of a later one.
 CREATE TABLE IF NOT EXISTS positions (
     symbol TEXT PRIMARY KEY,
     qty NUMERIC NOT NULL,
     avg_price NUMERIC NOT NULL,
-    since TIMESTAMPTZ
+    since TIMESTAMPTZ,
+    epoch BIGINT NOT NULL DEFAULT 0
 );
 
 CREATE TABLE IF NOT EXISTS balances (
@@ -78,10 +80,11 @@ CREATE TABLE IF NOT EXISTS panic_events (
     completed_at TIMESTAMPTZ
 );
 
--- Fencing epochs: whoever inserts a number leads under it.
+-- Fencing epochs: whoever inserts a number leads under it. `dataset` is the dataset epoch of the bus that gave the lock.
 CREATE TABLE IF NOT EXISTS leader_epochs (
     epoch BIGINT PRIMARY KEY,
     holder TEXT NOT NULL,
+    dataset TEXT NOT NULL,
     acquired_at TIMESTAMPTZ NOT NULL
 );
 

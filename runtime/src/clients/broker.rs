@@ -3,7 +3,7 @@
 //! Source: Binance USD-M futures API, sections named at each method. Deliberately absent: retries and any opinion on when to
 //! ask; weights and rate limits beyond reporting that one was hit.
 
-mod account;
+pub mod account;
 mod answer;
 mod http;
 mod listing;

@@ -15,8 +15,9 @@ use super::{BUS, backoff::Backoff, connect};
 /// How long an answer may take. Commands here are O(1) or bounded by a count, so a healthy bus answers within milliseconds.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long a blocking read waits for entries before it is renewed; bounds how long a silently lost connection is believed in.
-const BLOCK: Duration = Duration::from_secs(5);
+/// How long a blocking read waits for entries before it is renewed; bounds how long a silently lost connection is believed in,
+/// and how long a reader that has nothing to read shows no sign of life (heartbeats are to be younger than 5 s).
+const BLOCK: Duration = Duration::from_secs(2);
 
 /// How many entries one read returns at most, which bounds the memory of a reply.
 const READ_COUNT: u32 = 100;
@@ -165,11 +166,6 @@ impl Cursor {
     /// After the entry `id` of one stream.
     pub fn after(stream: &str, id: String) -> Self {
         Self { streams: vec![(stream.to_owned(), id)] }
-    }
-
-    /// Behind these entries of these streams.
-    pub fn behind(streams: impl IntoIterator<Item = (String, String)>) -> Self {
-        Self { streams: streams.into_iter().collect() }
     }
 
     /// The command that waits for entries after this position. For [`Bus::for_reading`] connections.

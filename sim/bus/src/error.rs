@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use thiserror::Error;
 
-/// Bytes of a client as an error quotes them: each as the character of its number. [`line`] makes them bytes again, whatever
+/// Bytes of a client as an error quotes them: each as the character of its number. [`line()`] makes them bytes again, whatever
 /// encoding they are in.
 pub(crate) fn quoted(bytes: &[u8]) -> String {
     bytes.iter().copied().map(char::from).collect()

@@ -10,7 +10,8 @@ pub(super) enum Token {
     Word(String),
     /// An operator or a bracket.
     Symbol(&'static str),
-    Number(f64),
+    /// With its digits.
+    Number(f64, String),
     Text(Vec<u8>),
     End,
 }
@@ -21,7 +22,7 @@ impl Token {
         match self {
             Self::Word(word) => word.clone(),
             Self::Symbol(symbol) => (*symbol).to_owned(),
-            Self::Number(number) => number::format(*number, 14),
+            Self::Number(_, digits) => digits.clone(),
             Self::Text(text) => quoted(text),
             Self::End => "<eof>".to_owned(),
         }
@@ -124,8 +125,9 @@ impl Lexer<'_> {
         let text = &rest[..len];
         let value = number::parse(text)
             .ok_or_else(|| self.error(format!("malformed number near '{}'", quoted(text))))?;
+        let digits = quoted(text);
         self.at += len;
-        Ok(Token::Number(value))
+        Ok(Token::Number(value, digits))
     }
 
     fn text(&mut self, quote: u8) -> Result<Token, CompileError> {
