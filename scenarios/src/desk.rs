@@ -67,7 +67,9 @@ fn trading(world: &mut World, exchange: Arc<Exchange>, rules: BTreeMap<Symbol, R
     peers(world, exchange);
     let symbols: Vec<Symbol> = rules.keys().cloned().collect();
     world.host(FEEDER, move |env| feeder::run(env, feeder::FeederConfig { symbols: symbols.clone() }));
-    world.host(ARES, move |env| ares::run(env, ares::AresConfig { rules: rules.clone() }));
+    world.host(ARES, move |env| {
+        ares::run(env, ares::AresConfig { rules: rules.clone(), ..Default::default() })
+    });
     world.host(TRADER, |env| trader::run(env, trader::TraderConfig::default()));
     for client in [FEEDER, TRADER] {
         world.link(client, BROKER, ms(5), ms(20));
