@@ -21,17 +21,22 @@ pub(super) struct Incoming {
 /// Reads from behind `position`, or from the first signal that the bus has, until nobody receives.
 pub(super) async fn read(env: Env, position: Option<String>, send: mpsc::Sender<Incoming>, status: Status) {
     let mut bus = Bus::for_reading(env, "trader.signals");
-    let mut cursor = match position {
-        Some(position) => Cursor::after(streams::SIGNALS, position),
-        None => Cursor::at_start([streams::SIGNALS.to_owned()]),
-    };
+    let mut behind = position.unwrap_or_else(|| "0-0".to_owned());
+    let mut cursor = Cursor::behind([
+        (streams::EXITS.to_owned(), "0-0".to_owned()),
+        (streams::SIGNALS.to_owned(), behind.clone()),
+    ]);
     loop {
         let reply = bus.insist(&cursor.read()).await;
         status.beat("scan_heartbeat_seconds");
-        for entry in bus::streams(&reply).flat_map(|(_, entries)| entries) {
+        let entries = |(stream, entries)| std::iter::repeat(stream).zip(entries);
+        for (stream, entry) in bus::streams(&reply).flat_map(entries) {
+            if stream == streams::SIGNALS {
+                entry.id.clone_into(&mut behind);
+            }
             match streams::signal(&entry) {
                 Ok(signal) => {
-                    let incoming = Incoming { position: entry.id.to_owned(), signal };
+                    let incoming = Incoming { position: behind.clone(), signal };
                     if send.send(incoming).await.is_err() {
                         return;
                     }
