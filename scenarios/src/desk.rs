@@ -81,7 +81,7 @@ pub fn slice(world: &mut World) {
 
 /// A rule so busy that every outage of half a minute meets entries and exits: a chance to enter each second, out after 6 s.
 pub fn busy_rule() -> Rule {
-    Rule { cadence: 4, lookback: 1, hold: 24, ..Rule::default() }
+    Rule { cadence: 4, lookback: 1, hold: Some(24), ..Rule::default() }
 }
 
 /// As [`slice()`], with a strategy that trades by this rule.

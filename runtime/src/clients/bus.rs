@@ -173,11 +173,6 @@ impl Cursor {
         Self { streams: streams.into_iter().map(position).collect() }
     }
 
-    /// Behind these entries of these streams.
-    pub fn behind(streams: impl IntoIterator<Item = (String, String)>) -> Self {
-        Self { streams: streams.into_iter().collect() }
-    }
-
     /// The command that waits for entries after this position. For [`Bus::for_reading`] connections.
     pub fn read(&self) -> Cmd {
         let mut read = redis::cmd("XREAD");
