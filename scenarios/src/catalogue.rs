@@ -1,11 +1,20 @@
 //! The register: one line and one file for each scenario, in alphabetical order.
 
 mod calm_day;
+mod crash_feeder_killed;
+mod crash_feeder_unrecoverable;
 mod disk_full_ledger_write;
+mod first_light;
 mod risk_stale_balance;
 
 use crate::Scenario;
 
 /// Every scenario.
-pub const ALL: &[Scenario] =
-    &[calm_day::SCENARIO, disk_full_ledger_write::SCENARIO, risk_stale_balance::SCENARIO];
+pub const ALL: &[Scenario] = &[
+    calm_day::SCENARIO,
+    crash_feeder_killed::SCENARIO,
+    crash_feeder_unrecoverable::SCENARIO,
+    disk_full_ledger_write::SCENARIO,
+    first_light::SCENARIO,
+    risk_stale_balance::SCENARIO,
+];

@@ -6,6 +6,7 @@ mod balance;
 mod books;
 mod durable_intent;
 mod equity;
+mod healing;
 mod market;
 mod orders;
 
@@ -14,6 +15,7 @@ pub use balance::{ledger_holds_the_balance, no_entry_on_a_balance_from_before_a_
 pub use books::{booked_fills_are_true, every_fill_booked_within, ledger_holds_every_fill};
 pub use durable_intent::no_order_without_durable_intent;
 pub use equity::ledger_and_exchange_agree_on_equity;
+pub use healing::{dor_only_with_live_streams, restarts_follow_two_failing_checks};
 pub use market::market_trades_are_contiguous;
 pub use orders::{
     no_order_executes_more_than_intended, no_order_is_sent_twice, no_reduce_only_order_grows_a_position,

@@ -22,6 +22,8 @@ pub enum Impact {
 pub enum Category {
     /// Market data and prices.
     Data,
+    /// Processes that die, and how the system comes back.
+    Recovery,
     /// Files and disks.
     Storage,
     /// Orders, fills, positions.

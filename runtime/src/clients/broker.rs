@@ -3,7 +3,7 @@
 //! Source: Binance USD-M futures API, sections named at each method. Deliberately absent: retries and any opinion on when to
 //! ask, except that nothing is asked while the exchange has told us to wait.
 
-mod account;
+pub mod account;
 mod answer;
 mod http;
 mod limits;

@@ -19,8 +19,8 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// and how long a reader that has nothing to read shows no sign of life (heartbeats are to be younger than 5 s).
 const BLOCK: Duration = Duration::from_secs(2);
 
-/// The position before the first entry of a stream.
-pub const FIRST: &str = "0-0";
+/// Before the first entry of a stream.
+const FIRST: &str = "0-0";
 
 /// How many entries one read returns at most, which bounds the memory of a reply.
 const READ_COUNT: u32 = 100;
@@ -166,9 +166,11 @@ impl Cursor {
         Self { streams: streams.into_iter().map(|stream| (stream, FIRST.to_owned())).collect() }
     }
 
-    /// Behind these entries of these streams.
-    pub fn behind(streams: impl IntoIterator<Item = (String, String)>) -> Self {
-        Self { streams: streams.into_iter().collect() }
+    /// In each stream behind the entry with this id, or before the first one.
+    pub fn behind<'a>(streams: impl IntoIterator<Item = (&'a str, Option<String>)>) -> Self {
+        let position =
+            |(stream, id): (&str, Option<String>)| (stream.to_owned(), id.unwrap_or_else(|| FIRST.into()));
+        Self { streams: streams.into_iter().map(position).collect() }
     }
 
     /// The command that waits for entries after this position. For [`Bus::for_reading`] connections.

@@ -52,6 +52,7 @@ impl Default for FeederConfig {
 
 /// Runs the feeder.
 pub async fn run(env: Env, config: FeederConfig) {
+    fact!("feeder.started");
     let status = Status::default();
     let report = Report::new(status.clone(), &config.symbols);
     env.spawn("feeder.status", status::serve(env.clone(), status::PORT, status.clone(), Arc::new(())));

@@ -22,10 +22,9 @@ pub(super) async fn read(
     send: mpsc::Sender<Wish>,
 ) {
     let mut bus = Bus::for_reading(env.clone(), "trader.signals");
-    let position = |stream: &str| positions.get(stream).cloned().unwrap_or_else(|| bus::FIRST.to_owned());
-    let mut cursor = Cursor::behind(
-        [streams::EXITS, streams::SIGNALS].map(|stream| (stream.to_owned(), position(stream))),
-    );
+    let position = |stream: &str| positions.get(stream).cloned();
+    let mut cursor =
+        Cursor::behind([streams::EXITS, streams::SIGNALS].map(|stream| (stream, position(stream))));
     loop {
         let reply = bus.insist(&cursor.read()).await;
         status.beat("scan_heartbeat_seconds");

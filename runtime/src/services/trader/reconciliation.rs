@@ -3,7 +3,7 @@
 //! All questions are answered or nothing follows. What is imported is keyed by the exchange's numbers, so that it is written
 //! once however often this runs. Deliberately absent: any trade to make the two sides match.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use env::{Env, WallTime, fact};
 use futures_util::future::{try_join, try_join_all};
@@ -202,14 +202,15 @@ impl View {
         let mut imported = Vec::with_capacity(findings.import.len());
         for trade in findings.import.iter().filter_map(|key| self.trades.get(key)) {
             let number = trade.order_id;
-            if !orders.contains_key(&number) {
-                let order = broker.order_by_number(&trade.symbol, number).await?;
-                let known = order.and_then(|order| known_by(&order, trade));
-                orders.insert(number, known.ok_or(Unreconciled::NoSuchOrder(number))?);
-            }
-            if let Some((intent, _)) = orders.get(&number) {
-                imported.push(trade.clone().into_fill(intent.client_order_id.clone()));
-            }
+            let (intent, _) = match orders.entry(number) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(unknown) => {
+                    let order = broker.order_by_number(&trade.symbol, number).await?;
+                    let known = order.and_then(|order| known_by(&order, trade));
+                    unknown.insert(known.ok_or(Unreconciled::NoSuchOrder(number))?)
+                }
+            };
+            imported.push(trade.clone().into_fill(intent.client_order_id.clone()));
         }
         for order in self.resting.iter().filter(|order| order.client_order_id.starts_with(OURS)) {
             fact!("reconcile.rests", client_order_id = order.client_order_id, symbol = %order.symbol);
