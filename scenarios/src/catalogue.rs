@@ -6,6 +6,7 @@ mod crash_feeder_unrecoverable;
 mod disk_flush_fails;
 mod disk_full_ledger_write;
 mod first_light;
+mod ops_kill_switch_persists;
 mod risk_stale_balance;
 
 use crate::Scenario;
@@ -18,5 +19,6 @@ pub const ALL: &[Scenario] = &[
     disk_flush_fails::SCENARIO,
     disk_full_ledger_write::SCENARIO,
     first_light::SCENARIO,
+    ops_kill_switch_persists::SCENARIO,
     risk_stale_balance::SCENARIO,
 ];
