@@ -5,6 +5,8 @@ mod crash_feeder_killed;
 mod crash_feeder_unrecoverable;
 mod disk_full_ledger_write;
 mod first_light;
+mod risk_breaker_trips;
+mod risk_duplicate_signals;
 mod risk_stale_balance;
 
 use crate::Scenario;
@@ -16,5 +18,7 @@ pub const ALL: &[Scenario] = &[
     crash_feeder_unrecoverable::SCENARIO,
     disk_full_ledger_write::SCENARIO,
     first_light::SCENARIO,
+    risk_breaker_trips::SCENARIO,
+    risk_duplicate_signals::SCENARIO,
     risk_stale_balance::SCENARIO,
 ];
