@@ -3,6 +3,7 @@
 mod calm_day;
 mod crash_feeder_killed;
 mod crash_feeder_unrecoverable;
+mod disk_flush_fails;
 mod disk_full_ledger_write;
 mod first_light;
 mod risk_breaker_trips;
@@ -16,6 +17,7 @@ pub const ALL: &[Scenario] = &[
     calm_day::SCENARIO,
     crash_feeder_killed::SCENARIO,
     crash_feeder_unrecoverable::SCENARIO,
+    disk_flush_fails::SCENARIO,
     disk_full_ledger_write::SCENARIO,
     first_light::SCENARIO,
     risk_breaker_trips::SCENARIO,

@@ -9,6 +9,7 @@
 //! - `durability` stores an intent before its order may be sent: in the ledger, or an exit's in the `outbox` when the
 //!   ledger refuses.
 //! - `books` writes down what became of the orders and the `holdings` that result, and drains the outbox.
+//! - `journal` keeps the trader's own record of its orders: an entry's line is durable before the entry is sent.
 //! - `events` keeps the account's user stream open.
 //!
 //! Invariants: no request reaches the broker whose intent is not durable, nor one that leaves without a lease. Everything that
@@ -22,7 +23,6 @@ mod events;
 mod gates;
 mod holdings;
 mod intake;
-#[cfg_attr(not(test), expect(dead_code, reason = "the books write to it from their next change on"))]
 mod journal;
 mod latch_store;
 mod leadership;
@@ -36,6 +36,7 @@ use std::{sync::Arc, time::Duration};
 
 pub use self::{
     gates::GatesConfig,
+    journal::FILE as JOURNAL_FILE,
     outbox::{FILE as OUTBOX_FILE, held_in as held_in_outbox},
 };
 use env::{Env, fact};
@@ -51,6 +52,7 @@ use self::{
     durability::Durability,
     events::Event,
     gates::{Gates, Restored, Wish},
+    journal::Journal,
     leadership::{Leadership, Lost, Start},
     leave::Leave,
     operator::{Operator, Resets},
@@ -146,6 +148,7 @@ struct Trader {
     ledger: Arc<Ledger>,
     broker: Broker,
     leave: Leave,
+    journal: Journal,
     status: Status,
     resets: Resets,
 }
@@ -153,10 +156,12 @@ struct Trader {
 impl Trader {
     fn new(env: Env, config: TraderConfig, resets: Resets) -> Self {
         let status = Status::default();
+        let leave = Leave::new(status.clone());
         Self {
             ledger: Arc::new(Ledger::new(env.clone(), "trader.intents")),
             broker: Broker::new(env.clone(), config.credentials.clone()),
-            leave: Leave::new(status.clone()),
+            journal: Journal::open(&env, leave.clone()),
+            leave,
             status,
             resets,
             env,
@@ -179,7 +184,7 @@ impl Trader {
         leadership.win().await;
         let lost = match self.prepare(leadership).await {
             Ok(start) => {
-                let (books, records) = Books::open();
+                let (books, records) = Books::open(self.journal.clone());
                 tokio::select! { biased;
                     lost = leadership.keep(&books) => lost,
                     lost = self.trade(start, books.clone(), records) => lost,
@@ -242,8 +247,9 @@ impl Trader {
             self.env.spawn("trader.intake", read).abort_on_drop(),
         ];
 
+        let journal = self.journal.clone();
         let durability =
-            Arc::new(Durability::new(self.env.clone(), self.ledger.clone(), outbox.clone(), epoch));
+            Arc::new(Durability::new(self.env.clone(), self.ledger.clone(), outbox.clone(), journal, epoch));
         let mut desk = Desk::new(
             self.env.clone(),
             self.broker.clone(),

@@ -3,8 +3,7 @@
 use runtime::services::trader::{OUTBOX_FILE, held_in_outbox};
 use sim::{Invariant, View, invariant};
 
-use super::Platter;
-use crate::desk::TRADER;
+use super::{Platter, is_trader};
 
 /// At the moment when an order request reaches the exchange, its intent would survive a power loss of every machine: as a
 /// row of `order_intents` on the ledger's platter, or in the trader's own outbox.
@@ -26,9 +25,8 @@ pub fn no_order_without_durable_intent() -> Invariant {
     })
 }
 
-/// Of one or two traders, whichever the world has.
 fn in_outbox(view: &View<'_>, id: &str) -> bool {
-    view.hosts().filter(|host| host.starts_with(TRADER)).any(|trader| {
+    view.hosts().filter(|host| is_trader(host)).any(|trader| {
         view.durable(trader, OUTBOX_FILE, |image| {
             held_in_outbox(image.unwrap_or_default()).any(|intent| intent.client_order_id.to_string() == id)
         })

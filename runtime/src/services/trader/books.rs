@@ -16,6 +16,7 @@ use super::{
     durability::insert_signed,
     gates::Dated,
     holdings::{Holding, Holdings},
+    journal::Journal,
     latch_store,
     outbox::Outbox,
 };
@@ -26,7 +27,9 @@ use crate::{
         bus::Bus,
         ledger::{Ledger, LedgerError, Statement, column},
     },
-    core::{ClientOrderId, Epoch, Fill, Intent, LatchAct, Price, Qty, Signature, Status, Symbol},
+    core::{
+        ClientOrderId, Epoch, Fill, Intent, LatchAct, Price, Qty, Signature, Status, Symbol, journal::Event,
+    },
     status::Status as Shown,
     streams,
 };
@@ -70,23 +73,55 @@ pub(super) enum Record {
     Fill(Fill),
 }
 
-/// The way to the books. Cheap to clone.
+/// The way to the books and to the order journal. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Books {
     send: UnboundedSender<Record>,
+    journal: Journal,
 }
 
 impl Books {
     /// The books, and the records for `keep`.
-    pub(super) fn open() -> (Self, UnboundedReceiver<Record>) {
+    pub(super) fn open(journal: Journal) -> (Self, UnboundedReceiver<Record>) {
         let (send, records) = mpsc::unbounded_channel();
-        (Self { send }, records)
+        (Self { send, journal }, records)
     }
 
-    /// Hands over a record.
+    /// Hands over a record, which the journal has, too.
     pub(super) fn write(&self, record: Record) {
+        if let Some(event) = record.journaled() {
+            self.journal.note(event);
+        }
         // The keeper ends with its term only; what it did not write then, the next leader finds out.
         let _ = self.send.send(record);
+    }
+
+    /// Takes down that a request was handed to the network: in the journal, for the ledger has no place for it.
+    pub(super) fn sent(&self, id: &ClientOrderId, attempt: u64) {
+        self.journal.note(Event::Sent { order: id.clone(), attempt });
+    }
+}
+
+impl Record {
+    /// What the journal is told of it; the intent is there already.
+    fn journaled(&self) -> Option<Event> {
+        match self {
+            Self::Balance(..) | Self::Breaker(..) | Self::Intent(..) | Self::Latch(_) => None,
+            Self::Status { id, status, reason, at: _ } => {
+                Some(Event::Became { order: id.clone(), status: *status, reason: reason.clone() })
+            }
+            Self::Withdrawn { id, reason } => Some(Event::Became {
+                order: id.clone(),
+                status: Status::Rejected,
+                reason: Some(reason.clone()),
+            }),
+            Self::Fill(fill) => Some(Event::Filled {
+                order: fill.client_order_id.clone(),
+                trade_id: fill.trade_id,
+                qty: fill.qty,
+                price: fill.price,
+            }),
+        }
     }
 }
 

@@ -299,9 +299,11 @@ impl Desk {
                 return;
             }
             Stored::Nowhere { cause, reason, perhaps_in_ledger } => {
-                self.ledger_is_down();
                 self.gates.withdrawn(Instant::now(), &intent);
-                refuse(&id, cause.sqlstate(), &cause.reason());
+                if let Some(cause) = cause {
+                    self.ledger_is_down();
+                    refuse(&id, cause.sqlstate(), &cause.reason());
+                }
                 reject(&id, &reason);
                 if perhaps_in_ledger {
                     self.books.write(Record::Withdrawn { id, reason });
@@ -437,13 +439,14 @@ impl Desk {
         tracked.sent_at = now;
         tracked.attempts += 1;
         let attempt = tracked.attempts;
-        let (broker, leave) = (self.broker.clone(), self.leave.clone());
+        let (broker, books, leave) = (self.broker.clone(), self.books.clone(), self.leave.clone());
         self.work.push(Box::pin(async move {
             // Nothing may be awaited between this question and the sending.
             match leave.may_send(Instant::now(), &intent) {
                 Ok(epoch) => {
                     let id = &intent.client_order_id;
                     fact!("order.sent", client_order_id = %id, attempt, epoch = epoch.get());
+                    books.sent(id, attempt);
                     let answer = broker.place(&intent).await;
                     Done::Placed(intent.client_order_id, answer)
                 }

@@ -1,20 +1,21 @@
 //! Makes an intent durable, without which its order is not sent.
 //!
-//! An entry is stored in the ledger or given up. An exit that the ledger refuses, or does not confirm in time, goes to the
-//! outbox. A lost answer of the ledger is no confirmation: the same insert is repeated until one is answered.
+//! An entry is stored in the journal and in the ledger or given up. An exit that the ledger refuses, or does not confirm in
+//! time, goes to the outbox; it waits for no journal. A lost answer of the ledger is no confirmation: the same insert is
+//! repeated until one is answered.
 
 use std::{sync::Arc, time::Duration};
 
 use env::Env;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
-use super::{gates::Pass, outbox::Outbox};
+use super::{gates::Pass, journal::Journal, outbox::Outbox};
 use crate::{
     clients::{
         backoff::Backoff,
         ledger::{Ledger, LedgerError, Statement, column},
     },
-    core::{Epoch, Intent, Signature, Status},
+    core::{Epoch, Intent, Signature, Status, journal::Event},
 };
 
 /// How long an entry may take to be stored. With `desk::ENTRY_AGE_LIMIT` it keeps the price of an entry below 30 s of age.
@@ -46,7 +47,8 @@ pub(super) enum Stored {
     /// It is an old one whose order is done with.
     Before,
     /// Nothing has it. With `perhaps_in_ledger` an answer was lost, so that the ledger may have it after all.
-    Nowhere { cause: LedgerError, reason: String, perhaps_in_ledger: bool },
+    /// Without a `cause` the ledger was not asked.
+    Nowhere { cause: Option<LedgerError>, reason: String, perhaps_in_ledger: bool },
 }
 
 /// The places that make an intent durable.
@@ -54,6 +56,7 @@ pub(super) struct Durability {
     env: Env,
     ledger: Arc<Ledger>,
     outbox: Option<Arc<Outbox>>,
+    journal: Journal,
     epoch: Epoch,
 }
 
@@ -69,18 +72,25 @@ impl Durability {
         env: Env,
         ledger: Arc<Ledger>,
         outbox: Option<Arc<Outbox>>,
+        journal: Journal,
         epoch: Epoch,
     ) -> Self {
-        Self { env, ledger, outbox, epoch }
+        Self { env, ledger, outbox, journal, epoch }
     }
 
     /// Stores the intent of a signal that passed the gates and stands at `position`.
     pub(super) async fn store(&self, pass: &Pass, position: &str) -> Stored {
         let intent = &pass.intent;
         let budget = if intent.reduce_only { EXIT_BUDGET } else { ENTRY_BUDGET };
+        let deadline = Instant::now() + budget;
+        if intent.reduce_only {
+            self.journal.note(line(intent));
+        } else if let Err(error) = self.journal.append(line(intent)).await {
+            return Stored::Nowhere { cause: None, reason: error.to_string(), perhaps_in_ledger: false };
+        }
         let mut attempts =
             Attempts { last: LedgerError::Unknown("no answer in time".into()), perhaps_done: true };
-        if let Ok(Some(stored)) = timeout(budget, self.in_ledger(pass, position, &mut attempts)).await {
+        if let Ok(Some(stored)) = timeout_at(deadline, self.in_ledger(pass, position, &mut attempts)).await {
             return stored;
         }
         let Attempts { last: cause, perhaps_done: perhaps_in_ledger } = attempts;
@@ -92,7 +102,7 @@ impl Durability {
             (None, true) => format!("{}; there is no outbox", cause.reason()),
             (_, false) => cause.reason(),
         };
-        Stored::Nowhere { cause, reason, perhaps_in_ledger }
+        Stored::Nowhere { cause: Some(cause), reason, perhaps_in_ledger }
     }
 
     /// Whether the ledger stores.
@@ -135,6 +145,17 @@ impl Durability {
             None => return Err(LedgerError::Malformed("a row is there and is not".into())),
         };
         Ok(if status == Status::Intent.as_str() { Stored::InLedger } else { Stored::Before })
+    }
+}
+
+/// The line of the journal that stores an intent.
+fn line(intent: &Intent) -> Event {
+    Event::Intent {
+        order: intent.client_order_id.clone(),
+        symbol: intent.symbol.clone(),
+        side: intent.side,
+        qty: intent.qty,
+        reduce_only: intent.reduce_only,
     }
 }
 
