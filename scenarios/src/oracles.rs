@@ -6,6 +6,7 @@ mod books;
 mod durable_intent;
 mod equity;
 mod healing;
+mod intents;
 mod journal;
 mod leaders;
 mod market;

@@ -23,7 +23,6 @@ mod events;
 mod gates;
 mod holdings;
 mod intake;
-#[cfg_attr(not(test), expect(dead_code, reason = "the books write to it from their next change on"))]
 mod journal;
 mod latch_store;
 mod leadership;
