@@ -6,6 +6,7 @@ mod crash_feeder_unrecoverable;
 mod disk_flush_fails;
 mod disk_full_ledger_write;
 mod first_light;
+mod risk_stale_balance;
 
 use crate::Scenario;
 
@@ -17,4 +18,5 @@ pub const ALL: &[Scenario] = &[
     disk_flush_fails::SCENARIO,
     disk_full_ledger_write::SCENARIO,
     first_light::SCENARIO,
+    risk_stale_balance::SCENARIO,
 ];

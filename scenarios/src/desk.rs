@@ -112,6 +112,7 @@ fn market(world: &mut World, exchange: Arc<Exchange>, rules: BTreeMap<Symbol, Ru
 }
 
 fn peers(world: &mut World, exchange: Arc<Exchange>) {
+    world.peer(BROKER, exchange.faults().clone());
     world.host(BROKER, move |env| {
         let exchange = exchange.clone();
         async move { until_it_fails(broker::serve(env, exchange).await) }

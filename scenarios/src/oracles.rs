@@ -2,6 +2,7 @@
 //! exchange's truth journal, the ledger's platter, the trace.
 
 mod alerts;
+mod balance;
 mod books;
 mod durable_intent;
 mod equity;
@@ -15,6 +16,7 @@ mod positions;
 mod statuses;
 
 pub use alerts::no_alert_after;
+pub use balance::{ledger_holds_the_balance, no_entry_on_a_balance_from_before_a_fill};
 pub use books::{booked_fills_are_true, every_fill_booked_within, ledger_holds_every_fill};
 pub use durable_intent::no_order_without_durable_intent;
 pub use equity::ledger_and_exchange_agree_on_equity;
