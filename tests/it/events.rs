@@ -196,7 +196,7 @@ fn rows(document: &str) -> BTreeMap<String, Row> {
 
 /// The table of what is reported, with the sentences, and the types that the sources leave open, from the one before.
 fn table(reported: &BTreeMap<String, Reported>, told: &BTreeMap<String, Row>) -> String {
-    let mut table = "\n| fact | fields | tells that |\n| --- | --- | --- |\n".to_owned();
+    let mut table = "\n| fact | fields | what happened |\n| --- | --- | --- |\n".to_owned();
     for (name, Reported { detail, fields }) in reported {
         let before = told.get(name).cloned().unwrap_or_default();
         let fields: Vec<String> = fields
