@@ -290,7 +290,7 @@ impl Desk {
                 );
             }
             Stored::InOutbox(cause) => {
-                self.ledger_is_down();
+                self.ledger_is_down(cause.reason());
                 refuse(&id, cause.sqlstate(), &cause.reason());
                 fact!("intent.in_outbox", client_order_id = %id);
                 self.books.write(Record::Intent(intent.clone(), signature));
@@ -303,7 +303,7 @@ impl Desk {
             Stored::Nowhere { cause, reason, perhaps_in_ledger } => {
                 self.gates.withdrawn(Instant::now(), &intent);
                 if let Some(cause) = cause {
-                    self.ledger_is_down();
+                    self.ledger_is_down(cause.reason());
                     refuse(&id, cause.sqlstate(), &cause.reason());
                 }
                 reject(&id, &reason);
@@ -318,8 +318,8 @@ impl Desk {
     }
 
     /// Halts entries until the ledger stores again, which is tried because nothing else may be stored meanwhile.
-    fn ledger_is_down(&mut self) {
-        self.leave.raise(Cause::LedgerDown);
+    fn ledger_is_down(&mut self, why: String) {
+        self.gates.set_ledger_fault(Some(why));
         if !std::mem::replace(&mut self.ledger_down, true) {
             self.after(ASK_AGAIN, Done::LedgerDue);
         }
@@ -327,7 +327,7 @@ impl Desk {
 
     fn ledger_is_up(&mut self) {
         self.ledger_down = false;
-        self.leave.end(&Cause::LedgerDown);
+        self.gates.set_ledger_fault(None);
     }
 
     fn try_ledger(&self) {

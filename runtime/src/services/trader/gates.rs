@@ -128,6 +128,8 @@ pub(super) struct Gates {
     paper: PaperMode,
     balance: BalanceAge,
     equity: Decimal,
+    /// Why the ledger does not store.
+    ledger_fault: Option<String>,
     /// Whether reading the balance anew did not help.
     balance_is_stale: bool,
     /// When the newest fill became known here.
@@ -158,6 +160,7 @@ impl Gates {
             paper: PaperMode::default(),
             balance: BalanceAge::default(),
             equity: Decimal::ZERO,
+            ledger_fault: None,
             balance_is_stale: false,
             filled_at: None,
         };
@@ -232,6 +235,9 @@ impl Gates {
         let Signal { symbol, qty, price, .. } = &wish.signal;
         if !self.breakers.admits(now, symbol) {
             return Err(refused(Refusal::Breaker, format!("the breaker of {symbol} is open")));
+        }
+        if let Some(fault) = &self.ledger_fault {
+            return Err(refused(Refusal::Halted, format!("{}: {fault}", Cause::LedgerDown)));
         }
         if self.balance_is_stale {
             return Err(refused(Refusal::StaleBalance, self.balance.at(now).to_string()));
@@ -417,6 +423,15 @@ impl Gates {
         }
         self.status.count(refusal.metric());
         fact!("signal.refused", signal_id = %id, symbol = %symbol, reason = refusal.as_str(), why);
+    }
+
+    /// Takes note of whether the ledger stores, or why it does not.
+    pub(super) fn set_ledger_fault(&mut self, fault: Option<String>) {
+        match fault {
+            Some(_) => self.leave.raise(Cause::LedgerDown),
+            None => self.leave.end(&Cause::LedgerDown),
+        }
+        self.ledger_fault = fault;
     }
 
     fn set_balance_is_stale(&mut self, stale: bool) {
