@@ -277,8 +277,14 @@ impl Fabric {
         let back = flow_key.back();
         let closed = |key: &FlowKey| self.flows.get(key).is_none_or(|flow| flow.orphan && flow.finished);
         if closed(&flow_key) && closed(&back) {
-            self.flows.remove(&flow_key);
-            self.flows.remove(&back);
+            // A last acknowledgement may never have come, from a process that was started anew meanwhile: what the stacks
+            // still hold would keep its port.
+            let now = self.recorder.now();
+            for gone in [flow_key, back] {
+                if self.flows.remove(&gone).is_some() {
+                    self.queue.push(now, What::Deliver(reset(gone.back())));
+                }
+            }
         }
     }
 
