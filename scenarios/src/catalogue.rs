@@ -7,6 +7,8 @@ mod disk_flush_fails;
 mod disk_full_ledger_write;
 mod first_light;
 mod ops_kill_switch_persists;
+mod risk_breaker_trips;
+mod risk_duplicate_signals;
 mod risk_stale_balance;
 
 use crate::Scenario;
@@ -20,5 +22,7 @@ pub const ALL: &[Scenario] = &[
     disk_full_ledger_write::SCENARIO,
     first_light::SCENARIO,
     ops_kill_switch_persists::SCENARIO,
+    risk_breaker_trips::SCENARIO,
+    risk_duplicate_signals::SCENARIO,
     risk_stale_balance::SCENARIO,
 ];
