@@ -2,8 +2,10 @@
 
 mod calm_day;
 mod disk_full_ledger_write;
+mod exit_brain_killed;
 
 use crate::Scenario;
 
 /// Every scenario.
-pub const ALL: &[Scenario] = &[calm_day::SCENARIO, disk_full_ledger_write::SCENARIO];
+pub const ALL: &[Scenario] =
+    &[calm_day::SCENARIO, disk_full_ledger_write::SCENARIO, exit_brain_killed::SCENARIO];

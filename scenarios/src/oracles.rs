@@ -7,6 +7,7 @@ mod durable_intent;
 mod equity;
 mod market;
 mod orders;
+mod panics;
 
 pub use alerts::no_alert_after;
 pub use books::{booked_fills_are_true, every_fill_booked_within, ledger_holds_every_fill};
@@ -16,6 +17,12 @@ pub use market::market_trades_are_contiguous;
 pub use orders::{
     no_order_executes_more_than_intended, no_order_is_sent_twice, no_reduce_only_order_grows_a_position,
     no_rejected_order_reaches_the_exchange,
+};
+
+pub use panics::{
+    emergency_orders_only_reduce, every_panic_is_completed_once, flat_within_10_s_of_the_panic,
+    flat_within_15_s_of_the_exit_brains_end, no_entry_after_a_panic, panic_follows_the_last_heartbeat,
+    panic_is_completed,
 };
 
 use std::sync::{Arc, Mutex};
