@@ -7,6 +7,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use broker::{Exchange, Journal, SymbolConfig};
 use env::{Env, fact};
 use runtime::{
+    clients::process::Process,
     core::{Qty, Rule, Symbol, exit_rule::ExitRule},
     services::{ares, feeder, supervisor, trader},
 };
@@ -30,8 +31,9 @@ pub const TRADER: &str = "trader";
 /// The traders of the full system, of which one leads.
 pub const TRADERS: [&str; 2] = ["trader-a", "trader-b"];
 
-/// On exhibit: which hosts are traders in this world.
-pub struct Traders(pub Vec<&'static str>);
+/// The processes of the trading system.
+pub const PROCESSES: [&str; 8] =
+    [ARES, EMERGENCY_EXIT, EXIT_BRAIN, FEEDER, SUPERVISOR, TRADERS[0], TRADERS[1], WATCHDOG];
 
 /// The symbols of the full system.
 pub const SYMBOLS: [&str; 2] = ["BTCUSDT", "ETHUSDT"];
@@ -53,7 +55,6 @@ pub fn full_trading_by(world: &mut World, rule: Rule, exits: ExitRule) {
     });
     let symbols: Vec<Symbol> = rules.keys().cloned().collect();
     market(world, exchange, rules);
-    world.publish(Arc::new(Traders(TRADERS.to_vec())));
     for name in TRADERS {
         let config = trader::TraderConfig { name: name.into(), supervised: true, ..Default::default() };
         world.host(name, move |env| trader::run(env, config.clone()));
@@ -79,7 +80,6 @@ pub fn busy_rule() -> Rule {
 pub fn slice_trading_by(world: &mut World, rule: Rule) {
     let exchange = Exchange::new(broker::Config::default());
     market(world, exchange, BTreeMap::from([(symbol(SYMBOLS[0]), rule)]));
-    world.publish(Arc::new(Traders(vec![TRADER])));
     world.host(TRADER, |env| trader::run(env, trader::TraderConfig::default()));
     world.link(TRADER, BROKER, ms(5), ms(20));
 }
@@ -104,6 +104,7 @@ fn market(world: &mut World, exchange: Arc<Exchange>, rules: BTreeMap<Symbol, Ru
 }
 
 fn peers(world: &mut World, exchange: Arc<Exchange>) {
+    world.peer(BROKER, exchange.faults().clone());
     world.host(BROKER, move |env| {
         let exchange = exchange.clone();
         async move { until_it_fails(broker::serve(env, exchange).await) }
@@ -122,6 +123,24 @@ fn until_it_fails<E: std::fmt::Display>(outcome: Result<(), E>) {
     if let Err(error) = outcome {
         fact!("server.failed", reason = %error);
     }
+}
+
+/// A person who asks every process of the full system for its readiness each second: adds a host that reports what changes.
+pub fn watcher(world: &mut World) {
+    world.host("watcher", |env: Env| async move {
+        let processes = PROCESSES.map(|host| Process::new(env.clone(), host));
+        let mut ready = BTreeMap::new();
+        loop {
+            tokio::time::sleep(ms(1_000)).await;
+            for process in &processes {
+                let reply = process.get("/ready", ms(500)).await;
+                let is_ready = reply.is_ok_and(|reply| reply.status.is_success());
+                if ready.insert(process.host(), is_ready) != Some(is_ready) {
+                    fact!("watcher.sees", process = process.host(), ready = is_ready);
+                }
+            }
+        }
+    });
 }
 
 /// A person with `psql`: adds a host that counts the stored intents each second and reports how many it can read.

@@ -144,8 +144,8 @@ impl<T> Throttle<T> {
         }
     }
 
-    /// Takes what is to be sent at `now`, and counts it as sent.
-    pub fn pop(&mut self, now: Instant) -> Next<T> {
+    /// Takes what is to be sent at `now`, and counts it as sent. Entries wait unless `entries` says that they may go.
+    pub fn pop(&mut self, now: Instant, entries: bool) -> Next<T> {
         self.forget(now);
         if let Some(moment) = self.not_before.filter(|moment| now < *moment) {
             return if self.depth() == 0 { Next::Idle } else { Next::Wait(moment) };
@@ -158,7 +158,7 @@ impl<T> Throttle<T> {
                 Err(moment) => later(moment),
             }
         }
-        if !self.entries.is_empty() {
+        if entries && !self.entries.is_empty() {
             match self.room_for_order(now, 100 - self.limits.exit_percent) {
                 Ok(()) => return self.sent_order(now, false),
                 Err(moment) => later(moment),

@@ -86,7 +86,7 @@ async fn decide(env: Env, config: ExitBrainConfig, status: Status) {
 /// Why a round was not finished.
 #[derive(Debug, thiserror::Error)]
 enum Unfinished {
-    #[error("{0}")]
+    #[error("the bus: {0}")]
     Bus(#[from] RedisError),
     #[error(transparent)]
     Position(#[from] panic::MalformedPosition),

@@ -6,8 +6,7 @@ use runtime::{
 };
 use sim::{Invariant, View, invariant};
 
-use super::Platter;
-use crate::desk::Traders;
+use super::{Platter, is_trader};
 
 /// At the moment when an order request reaches the exchange, its intent would survive a power loss of every machine: as a
 /// row of `order_intents` on the ledger's platter, or in the trader's own outbox. The orders of an emergency exit need none.
@@ -30,7 +29,7 @@ pub fn no_order_without_durable_intent() -> Invariant {
 }
 
 fn in_outbox(view: &View<'_>, id: &str) -> bool {
-    view.exhibit::<Traders>().0.iter().any(|trader| {
+    view.hosts().filter(|host| is_trader(host)).any(|trader| {
         view.durable(trader, OUTBOX_FILE, |image| {
             held_in_outbox(image.unwrap_or_default()).any(|intent| intent.client_order_id.to_string() == id)
         })

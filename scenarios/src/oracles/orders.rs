@@ -10,7 +10,7 @@ use rust_decimal::Decimal;
 use sim::{Invariant, View, invariant};
 
 /// Reads what the journal has gained since the last time.
-fn news(view: &View<'_>, seen: &mut usize) -> Vec<Truth> {
+pub(super) fn news(view: &View<'_>, seen: &mut usize) -> Vec<Truth> {
     let journal = view.exhibit::<Journal>();
     let records = journal.since(*seen);
     *seen += records.len();

@@ -3,7 +3,7 @@
 use std::{io::Write, num::NonZeroUsize, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
-use scenarios::Scenario;
+use scenarios::{Length, Scenario};
 
 #[derive(Parser)]
 #[command(
@@ -48,6 +48,21 @@ pub struct RunArgs {
     /// Write the results there as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+    #[command(flatten)]
+    pub length: LengthArgs,
+}
+
+#[derive(Args, Default)]
+pub struct LengthArgs {
+    /// Let scenarios that show more in a longer time have it: 24 simulated hours of calm_day instead of 30 minutes
+    #[arg(long)]
+    pub long: bool,
+}
+
+impl LengthArgs {
+    pub const fn length(&self) -> Length {
+        if self.long { Length::Long } else { Length::Sweep }
+    }
 }
 
 #[derive(Args)]
@@ -64,6 +79,8 @@ pub struct ReplayArgs {
     /// Print what happened: `story` (facts and faults), `all` (details, too), `json` (all, as JSON lines)
     #[arg(long, value_name = "LEVEL", num_args = 0..=1, default_missing_value = "story")]
     pub trace: Option<Trace>,
+    #[command(flatten)]
+    pub length: LengthArgs,
 }
 
 /// The servers that `serve` knows.

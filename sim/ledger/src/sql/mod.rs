@@ -14,6 +14,7 @@ mod extension;
 mod function;
 mod parse;
 mod plan;
+mod reference;
 mod reform;
 mod run;
 mod system;

@@ -16,6 +16,7 @@ mod names;
 mod operator;
 mod place;
 mod query;
+mod reference;
 mod sequence;
 mod session;
 mod subquery;
