@@ -6,6 +6,9 @@ mod crash_feeder_unrecoverable;
 mod disk_flush_fails;
 mod disk_full_ledger_write;
 mod exit_brain_killed;
+mod exit_brain_stopped;
+mod exit_bus_outage;
+mod exit_worker_crash;
 mod first_light;
 mod risk_stale_balance;
 
@@ -19,6 +22,9 @@ pub const ALL: &[Scenario] = &[
     disk_flush_fails::SCENARIO,
     disk_full_ledger_write::SCENARIO,
     exit_brain_killed::SCENARIO,
+    exit_brain_stopped::SCENARIO,
+    exit_bus_outage::SCENARIO,
+    exit_worker_crash::SCENARIO,
     first_light::SCENARIO,
     risk_stale_balance::SCENARIO,
 ];

@@ -11,7 +11,7 @@ use runtime::{
     core::{Qty, Rule, Symbol, exit_rule::ExitRule},
     services::{ares, feeder, supervisor, trader},
 };
-pub use safety::{EMERGENCY_EXIT, EXIT_BRAIN, WATCHDOG, witness};
+pub use safety::{EMERGENCY_EXIT, EXIT_BRAIN, WATCHDOG, two_positions, witness};
 use sim::{World, ms};
 
 /// The exchange.

@@ -29,9 +29,8 @@ pub use orders::{
     no_rejected_order_reaches_the_exchange,
 };
 pub use panics::{
-    emergency_orders_only_reduce, every_panic_is_completed_once, flat_within_10_s_of_the_panic,
-    flat_within_15_s_of_the_exit_brains_end, no_entry_after_a_panic, panic_follows_the_last_heartbeat,
-    panic_is_completed,
+    flat_within_15_s_of_the_exit_brains_end, no_panic, panic_follows_the_last_heartbeat, panic_is_completed,
+    standing_of_panics,
 };
 pub use positions::{booked_positions_are_those_of_the_booked_fills, positions_equal_the_truth_replayed};
 pub use statuses::statuses_only_go_forward;

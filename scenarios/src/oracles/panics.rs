@@ -6,7 +6,7 @@ use std::time::Duration;
 use broker::{Event as Truth, Journal};
 use runtime::core::emergency::EMERGENCY_ORDER_PREFIX;
 use rust_decimal::Decimal;
-use sim::{Event, Invariant, SimTime, View, invariant, ms, secs};
+use sim::{Checks, Event, Invariant, SimTime, View, invariant, ms, secs};
 
 use crate::desk::{EXIT_BRAIN, SYMBOLS};
 
@@ -20,6 +20,14 @@ const CLOSED_WITHIN: Duration = secs(10);
 const FLAT_WITHIN: Duration = secs(15);
 /// S10: the traders have stopped by then.
 const STOPPED_WITHIN: Duration = ms(500);
+
+/// What holds of every panic, whatever caused it.
+pub fn standing_of_panics(check: &mut Checks) {
+    check.always(no_entry_after_a_panic());
+    check.always(emergency_orders_only_reduce());
+    check.always(flat_within_10_s_of_the_panic());
+    check.eventually("every panic event has one completion", secs(10), every_panic_is_completed_once());
+}
 
 /// The first event of the trace with this name.
 fn first<'a>(view: &'a View<'_>, name: &'a str) -> Option<&'a Event> {
@@ -60,7 +68,7 @@ fn flat_after(
 }
 
 /// Panic event → flat, and it stays so.
-pub fn flat_within_10_s_of_the_panic() -> Invariant {
+fn flat_within_10_s_of_the_panic() -> Invariant {
     flat_after("the account is flat 10 s after the panic event", CLOSED_WITHIN, |view| {
         first_panic(view).map(|event| event.at)
     })
@@ -72,7 +80,7 @@ pub fn flat_within_15_s_of_the_exit_brains_end() -> Invariant {
 }
 
 /// S10: no order that could open something is accepted later than 0.5 s after the first panic event.
-pub fn no_entry_after_a_panic() -> Invariant {
+fn no_entry_after_a_panic() -> Invariant {
     let mut seen = 0;
     let mut entries = std::collections::BTreeSet::new();
     invariant("no entry is accepted 0.5 s after a panic event", move |_, view| {
@@ -98,7 +106,7 @@ pub fn no_entry_after_a_panic() -> Invariant {
 }
 
 /// Every order of an emergency exit only reduces.
-pub fn emergency_orders_only_reduce() -> Invariant {
+fn emergency_orders_only_reduce() -> Invariant {
     let mut seen = 0;
     invariant("every order of an emergency exit is reduce-only", move |_, view| {
         let journal = view.exhibit::<Journal>();
@@ -114,6 +122,18 @@ pub fn emergency_orders_only_reduce() -> Invariant {
         }
         Ok(())
     })
+}
+
+/// There is no panic event yet when this fault begins.
+pub fn no_panic(before: &'static str) -> impl FnMut(&View<'_>) -> Result<(), String> + Send + 'static {
+    move |view| {
+        let begins = |event: &&Event| event.text("fault").is_some_and(|fault| fault.starts_with(before));
+        let begun = view.named("fault.begins").find(begins).ok_or_else(|| format!("no {before}"))?;
+        match first_panic(view) {
+            Some(panic) if panic.at < begun.at => Err(format!("a panic at {}", panic.at)),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// The panic event stands on the bus between 5.0 s and 5.5 s after the last heartbeat, by the clock of the bus.
@@ -176,7 +196,7 @@ pub fn panic_is_completed(
 }
 
 /// L5: every panic event of the watchdog has exactly one completion.
-pub fn every_panic_is_completed_once() -> impl FnMut(&View<'_>) -> Result<(), String> + Send + 'static {
+fn every_panic_is_completed_once() -> impl FnMut(&View<'_>) -> Result<(), String> + Send + 'static {
     |view| {
         for panic in view.named("witness.panic").filter(|event| event.text("issued_by") == Some("watchdog")) {
             let id = panic.text("event_id");
