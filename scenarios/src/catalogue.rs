@@ -10,6 +10,9 @@ mod exit_brain_stopped;
 mod exit_bus_outage;
 mod exit_worker_crash;
 mod first_light;
+mod ops_kill_switch_persists;
+mod risk_breaker_trips;
+mod risk_duplicate_signals;
 mod risk_stale_balance;
 
 use crate::Scenario;
@@ -26,5 +29,8 @@ pub const ALL: &[Scenario] = &[
     exit_bus_outage::SCENARIO,
     exit_worker_crash::SCENARIO,
     first_light::SCENARIO,
+    ops_kill_switch_persists::SCENARIO,
+    risk_breaker_trips::SCENARIO,
+    risk_duplicate_signals::SCENARIO,
     risk_stale_balance::SCENARIO,
 ];

@@ -7,12 +7,15 @@ mod books;
 mod durable_intent;
 mod equity;
 mod healing;
+mod intents;
 mod journal;
+mod latches;
 mod leaders;
 mod market;
 mod orders;
 mod panics;
 mod positions;
+mod state_files;
 mod statuses;
 
 pub use alerts::no_alert_after;
@@ -22,6 +25,7 @@ pub use durable_intent::no_order_without_durable_intent;
 pub use equity::ledger_and_exchange_agree_on_equity;
 pub use healing::{dor_only_with_live_streams, restarts_follow_two_failing_checks};
 pub use journal::{no_entry_before_its_line, the_journal_is_whole};
+pub use latches::no_entry_while_a_latch_stands;
 pub use leaders::leaders_do_not_interleave;
 pub use market::market_trades_are_contiguous;
 pub use orders::{
@@ -33,6 +37,7 @@ pub use panics::{
     standing_of_panics,
 };
 pub use positions::{booked_positions_are_those_of_the_booked_fills, positions_equal_the_truth_replayed};
+pub use state_files::acknowledged_state_survives;
 pub use statuses::statuses_only_go_forward;
 
 use std::sync::{Arc, Mutex};
@@ -42,7 +47,8 @@ use sim::{Checks, View, secs};
 
 use crate::desk::{LEDGER, TRADER};
 
-/// The standing invariants, as far as the slice has what they speak of (S1, S2, S4 to S8, S13, S16, S18, S21).
+/// The standing invariants, as far as the slice has what they speak of (S1, S2, S4 to S8, S10, S11,
+/// S13, S15, S16, S18, S21).
 pub fn standing(check: &mut Checks) {
     check.always(no_order_without_durable_intent());
     check.always(no_order_is_sent_twice());
@@ -52,6 +58,8 @@ pub fn standing(check: &mut Checks) {
     check.always(booked_positions_are_those_of_the_booked_fills());
     check.always(statuses_only_go_forward());
     check.always(leaders_do_not_interleave());
+    check.always(no_entry_while_a_latch_stands());
+    check.always(acknowledged_state_survives());
     check.always(market_trades_are_contiguous());
     check.always(the_journal_is_whole());
     check.always(no_entry_before_its_line());

@@ -26,12 +26,16 @@ fn setup(world: &mut World) {
     desk::slice_trading_by(world, desk::busy_rule());
 }
 
-/// A signal's first trace on the trader's disk is its line in the journal: that fsync fails. While the ledger's disk is
-/// full, an exit's intent goes to the outbox, and the first fsync after a refusal fails, too.
+/// A signal's first trace on the trader's disk is its line in the journal: that fsync fails. The first fill means that a
+/// position is open: while the ledger's disk is full its exit goes to the outbox, and an fsync after a refusal fails, too.
 fn inject(plan: &mut Plan, draw: &mut Draw) {
-    plan.on("signal.issued", draw.within(1..12)).disk(TRADER).fsync_fails();
-    plan.at(secs(25)).disk(LEDGER).full_after(0).lasting(secs(10));
-    plan.on("ledger.write_refused", draw.within(1..8)).disk(TRADER).fsync_fails();
+    plan.on("fill.booked", 1)
+        .after(draw.span(ms(200), ms(1_500)))
+        .disk(LEDGER)
+        .full_after(0)
+        .lasting(secs(12));
+    plan.on("ledger.write_refused", draw.within(1..4)).disk(TRADER).fsync_fails();
+    plan.on("signal.issued", draw.within(4..9)).disk(TRADER).fsync_fails();
     if draw.chance(50) {
         plan.at(secs(40) + draw.span(ms(0), ms(10_000))).disk(LEDGER).fsync_fails();
     }

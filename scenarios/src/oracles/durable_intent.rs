@@ -1,12 +1,9 @@
 //! S2: the intent first, durably; then the order.
 
-use runtime::{
-    core::emergency::EMERGENCY_ORDER_PREFIX,
-    services::trader::{OUTBOX_FILE, held_in_outbox},
-};
-use sim::{Invariant, View, invariant};
+use runtime::core::emergency::EMERGENCY_ORDER_PREFIX;
+use sim::{Invariant, invariant};
 
-use super::{Platter, is_trader};
+use super::{Platter, intents::intent_of};
 
 /// At the moment when an order request reaches the exchange, its intent would survive a power loss of every machine: as a
 /// row of `order_intents` on the ledger's platter, or in the trader's own outbox. The orders of an emergency exit need none.
@@ -17,21 +14,11 @@ pub fn no_order_without_durable_intent() -> Invariant {
             return Ok(());
         }
         let id = event.text("client_order_id").unwrap_or_default();
-        let stored =
-            platter.read(view, |replica| replica.find("order_intents", "client_order_id", id).is_some());
-        if stored || id.starts_with(EMERGENCY_ORDER_PREFIX) || in_outbox(view, id) {
+        if id.starts_with(EMERGENCY_ORDER_PREFIX) || intent_of(view, &platter, id).is_some() {
             return Ok(());
         }
         Err(format!(
             "order {id} reached the exchange, its intent is neither on the ledger's disk nor in the outbox"
         ))
-    })
-}
-
-fn in_outbox(view: &View<'_>, id: &str) -> bool {
-    view.hosts().filter(|host| is_trader(host)).any(|trader| {
-        view.durable(trader, OUTBOX_FILE, |image| {
-            held_in_outbox(image.unwrap_or_default()).any(|intent| intent.client_order_id.to_string() == id)
-        })
     })
 }

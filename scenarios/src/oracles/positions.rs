@@ -15,7 +15,7 @@ const TOLERANCE: Decimal = Decimal::from_parts(1, 0, 0, false, 6);
 /// On the platter a position and its fills change together: at no moment does one tell of a fill without the other.
 pub fn booked_positions_are_those_of_the_booked_fills() -> Invariant {
     let platter = Platter::default();
-    let mut read = 0;
+    let mut newest = 0;
     let mut sums: BTreeMap<String, Decimal> = BTreeMap::new();
     invariant("a booked position is the sum of the booked fills", move |event, view| {
         let booked = event.name == "fill.booked" && is_trader(&event.host);
@@ -23,8 +23,7 @@ pub fn booked_positions_are_those_of_the_booked_fills() -> Invariant {
             return Ok(());
         }
         platter.read(view, |replica| {
-            for row in replica.rows("fills").skip(read) {
-                read += 1;
+            for row in replica.news("fills", &mut newest) {
                 let qty = number(&row, "qty")?;
                 let signed = if row.text("side").as_deref() == Some("SELL") { -qty } else { qty };
                 *sums.entry(row.text("symbol").unwrap_or_default()).or_default() += signed;

@@ -13,15 +13,14 @@ const LATE: &[&str] = &["fill.booked", "order.ended", "order.filled", "order.rej
 /// The rank of an order's status never decreases, and nothing follows a terminal one, in the order of the ledger's rows.
 pub fn statuses_only_go_forward() -> Invariant {
     let platter = Platter::default();
-    let mut read = 0;
+    let mut newest = 0;
     let mut last: BTreeMap<String, Status> = BTreeMap::new();
     invariant("the status of an order never goes back, and a terminal one is final", move |event, view| {
         if !LATE.contains(&event.name) || !is_trader(&event.host) {
             return Ok(());
         }
         platter.read(view, |replica| {
-            for row in replica.rows("order_events").skip(read) {
-                read += 1;
+            for row in replica.news("order_events", &mut newest) {
                 let text = row.text("status").unwrap_or_default();
                 let status: Status = text.parse().map_err(|error| format!("{error}"))?;
                 let id = row.text("client_order_id").unwrap_or_default();

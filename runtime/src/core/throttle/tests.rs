@@ -55,10 +55,10 @@ fn nothing_is_sent_before_its_retry_after() {
     let moment = now + Duration::from_secs(7);
     throttle.pause_until(moment);
     throttle.pause_until(now + Duration::from_secs(3));
-    assert!(throttle.is_paused(now));
+    assert_eq!(throttle.paused_until(now), Some(moment));
     assert_eq!(throttle.pop(now, true), Next::Wait(moment));
     assert_eq!(drain(&mut throttle, moment), (vec![1, 2, 3], Next::Idle));
-    assert!(!throttle.is_paused(moment));
+    assert_eq!(throttle.paused_until(moment), None);
 }
 
 #[test]

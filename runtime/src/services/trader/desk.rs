@@ -169,7 +169,9 @@ impl Desk {
 
     /// Takes a signal.
     pub(super) fn signal(&mut self, wish: Wish) {
-        match self.gates.arrive(Instant::now(), &wish) {
+        let now = Instant::now();
+        self.tick(now);
+        match self.gates.arrive(now, &wish) {
             Ok(()) => self.examine(wish, Source::OwnBook),
             Err(obstacle) => self.obstructed(wish, obstacle),
         }
@@ -391,13 +393,18 @@ impl Desk {
         let _ = self.queue.push(Class::Scan(weight), job);
     }
 
+    /// Ends what has run its time.
+    fn tick(&mut self, now: Instant) {
+        self.gates.tick(now);
+        if self.queue.paused_until(now).is_none() {
+            self.leave.end(&Cause::RateLimited);
+        }
+    }
+
     /// Sends what may be sent, and sees to it that the rest is looked at in time.
     fn pump(&mut self) {
         let now = Instant::now();
-        self.gates.tick(now);
-        if !self.queue.is_paused(now) {
-            self.leave.end(&Cause::RateLimited);
-        }
+        self.tick(now);
         let wait = loop {
             match self.queue.pop(now, !self.gates.entries_wait(now)) {
                 Next::Send(job) => self.carry_out(job),
@@ -409,7 +416,7 @@ impl Desk {
             self.books.write(Record::Breaker(symbol, dated));
         }
         self.status.gauge("throttle_queue_depth", self.queue.depth() as u64);
-        let next = wait.into_iter().chain(self.gates.next_tick()).min();
+        let next = wait.into_iter().chain(self.gates.next_tick()).chain(self.queue.paused_until(now)).min();
         if let Some(next) = next.filter(|next| self.alarm.is_none_or(|alarm| *next < alarm)) {
             self.alarm = Some(next);
             self.work.push(Box::pin(async move {
