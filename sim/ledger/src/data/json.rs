@@ -11,7 +11,7 @@ use super::numeric;
 use crate::error::{Result, SqlError, state};
 
 /// A JSON document.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Json {
     Null,
     Text(Arc<str>),
@@ -78,6 +78,62 @@ impl Json {
                 }
                 out.push('}');
             }
+        }
+    }
+}
+
+/// As `jsonb` is ordered (PostgreSQL 16 docs, §8.14.4): objects above arrays, booleans, numbers, texts and null; of two arrays
+/// or objects the one with more members is greater. An empty array is below everything at the top, which is no promise either.
+impl Ord for Json {
+    fn cmp(&self, other: &Self) -> Ordering {
+        match (self, other) {
+            (Self::Array(a), _) if a.is_empty() && !matches!(other, Self::Array(b) if b.is_empty()) => {
+                Ordering::Less
+            }
+            (_, Self::Array(b)) if b.is_empty() && !matches!(self, Self::Array(a) if a.is_empty()) => {
+                Ordering::Greater
+            }
+            _ => self.order(other),
+        }
+    }
+}
+
+impl PartialOrd for Json {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Json {
+    /// The order inside a document.
+    fn order(&self, other: &Self) -> Ordering {
+        match (self, other) {
+            (Self::Text(a), Self::Text(b)) => a.cmp(b),
+            (Self::Number(a), Self::Number(b)) => a.cmp(b),
+            (Self::Bool(a), Self::Bool(b)) => a.cmp(b),
+            (Self::Array(a), Self::Array(b)) => a.len().cmp(&b.len()).then_with(|| {
+                a.iter()
+                    .zip(b)
+                    .map(|(a, b)| a.order(b))
+                    .find(|order| order.is_ne())
+                    .unwrap_or(Ordering::Equal)
+            }),
+            (Self::Object(a), Self::Object(b)) => a.len().cmp(&b.len()).then_with(|| {
+                let pairs = a.iter().zip(b).map(|((a, x), (b, y))| a.cmp(b).then_with(|| x.order(y)));
+                pairs.into_iter().find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+            }),
+            _ => self.rank().cmp(&other.rank()),
+        }
+    }
+
+    fn rank(&self) -> u8 {
+        match self {
+            Self::Null => 0,
+            Self::Text(_) => 1,
+            Self::Number(_) => 2,
+            Self::Bool(_) => 3,
+            Self::Array(_) => 4,
+            Self::Object(_) => 5,
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::{
     error::{Result, Severity, SqlError, state},
     patience::{Patience, reached},
     settings::Settings,
-    sql::{Answer, Plan, Prepared},
+    sql::{Answer, Plan, Prepared, locate},
     transaction::{Ended, Origin, Transaction, tag},
     wire::{
         backend::{self, Format, Status},
@@ -201,7 +201,8 @@ impl Session {
                 };
                 (prepared, Origin::Text(sql))
             } else {
-                (self.engine.bind(statement, &[], own)?, Origin::Tree(statement))
+                let bound = self.engine.bind(statement, &[], own).map_err(|error| locate(error, sql))?;
+                (bound, Origin::Tree(statement))
             };
             if !prepared.params.is_empty() {
                 return Err(SqlError::new(state::UNDEFINED_PARAMETER, "there is no parameter $1"));

@@ -4,41 +4,57 @@
 
 use sqlparser::{
     dialect::PostgreSqlDialect,
-    parser::Parser,
-    tokenizer::{Token, TokenWithSpan, Tokenizer},
+    parser::{Parser, ParserError},
+    tokenizer::{Token, TokenWithSpan},
 };
 
 pub(crate) use sqlparser::ast::Statement;
 
-use super::extension;
+use super::{extension, grammar, token::Text};
 use crate::error::{Result, SqlError, state};
 
 /// Operators in one text. A chain of binary operators becomes a tree as deep as it is long, and walking or dropping a tree
 /// takes stack; PostgreSQL's limit (`max_stack_depth`) is in bytes and lies higher.
 const MAX_OPERATORS: usize = 2_000;
 
-/// Parses every statement of `sql`.
+/// Parses every statement of `sql`. The column of every place in the trees is the number of the character in `sql`.
 pub(crate) fn parse(sql: &str) -> Result<Vec<Statement>> {
-    let tokens = Tokenizer::new(&PostgreSqlDialect {}, sql)
-        .tokenize_with_location()
-        .map_err(|error| SqlError::syntax(error.to_string()))?;
-    if operators(&tokens) > MAX_OPERATORS {
+    let (text, unfinished) = Text::new(sql);
+    if operators(text.tokens()) > MAX_OPERATORS {
         return Err(SqlError::new(state::STATEMENT_TOO_COMPLEX, "stack depth limit exceeded"));
     }
-    Parser::new(&PostgreSqlDialect {})
-        .with_tokens_with_locations(extension::rewrite(tokens))
-        .parse_statements()
-        .map_err(|error| SqlError::syntax(reworded(&error.to_string())))
+    let result = statements(&text);
+    match unfinished {
+        None => result,
+        // PostgreSQL reads token by token: what is wrong before the unfinished one is reported first.
+        Some(unfinished) => Err(match result {
+            Err(error) if !text.is_end(&error) => error,
+            _ => text.complain_of(&unfinished),
+        }),
+    }
 }
 
-/// The parser's "Expected: …, found: X at Line: 1, Column: 1" in PostgreSQL's words.
-fn reworded(message: &str) -> String {
-    let found =
-        message.rsplit_once("found: ").map(|(_, found)| found.split(" at Line: ").next().unwrap_or(found));
-    match found {
-        Some("EOF") => "syntax error at end of input".to_owned(),
-        Some(token) => format!("syntax error at or near \"{token}\""),
-        None => message.to_owned(),
+fn statements(text: &Text<'_>) -> Result<Vec<Statement>> {
+    if let Some(error) = grammar::check(text) {
+        return Err(error);
+    }
+    Parser::new(&PostgreSqlDialect {})
+        .with_tokens_with_locations(extension::rewrite(text.tokens().to_vec()))
+        .parse_statements()
+        .map_err(|error| complaint(&error, text))
+}
+
+/// The parser's "Expected: …, found: X at Line: 1, Column: 7" in PostgreSQL's words.
+fn complaint(error: &ParserError, text: &Text<'_>) -> Box<SqlError> {
+    let message = error.to_string();
+    if matches!(error, ParserError::RecursionLimitExceeded) {
+        return SqlError::new(state::STATEMENT_TOO_COMPLEX, "stack depth limit exceeded");
+    }
+    let place = message.rsplit_once(", Column: ").and_then(|(_, column)| column.parse().ok());
+    match place {
+        Some(place) => grammar::near(text, place),
+        None if message.contains("found: EOF") => text.end(),
+        None => SqlError::syntax(message),
     }
 }
 

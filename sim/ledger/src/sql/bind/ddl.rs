@@ -43,6 +43,10 @@ pub(super) fn create_table(create: &CreateTable) -> Result<Plan> {
 
 /// The schema that a canonical `CREATE TABLE` describes, and each `CREATE INDEX` behind it.
 pub(crate) fn schema_from_sql(sql: &str) -> Result<Schema> {
+    read(sql).map_err(SqlError::nowhere)
+}
+
+fn read(sql: &str) -> Result<Schema> {
     match parse::parse(sql)?.as_slice() {
         [Statement::CreateTable(create), indexes @ ..] => {
             let mut schema = schema(create, sql)?;
@@ -129,6 +133,7 @@ impl Builder {
                     &Names::none(&Level::default()),
                     &self.schema,
                     index,
+                    "DEFAULT expressions",
                 )?;
                 self.schema.columns[index].default = Some(default);
             }

@@ -14,6 +14,7 @@ mod group;
 mod names;
 mod operator;
 mod place;
+mod position;
 mod query;
 mod session;
 mod subquery;
@@ -49,7 +50,7 @@ pub(crate) fn bind(statement: &Statement, declared: &[u32], catalog: &Catalog<'_
         Statement::Lock(lock) => session::lock(lock, catalog)?,
         other => session::control(other)?,
     };
-    let (params, tables) = binder.finish();
+    let (params, tables) = binder.finish()?;
     Ok(Prepared {
         declared: declared.into(),
         params,
