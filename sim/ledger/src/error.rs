@@ -105,6 +105,8 @@ pub(crate) enum Place {
     At(u64),
     /// At the first token behind this character that reads so: where syntax trees do not keep the places of operators.
     After(u64, Cow<'static, str>),
+    /// At the `::` behind this character, counted from 0.
+    Cast(u64, usize),
     /// At the last token before this character that reads so.
     Before(u64, &'static str),
 }

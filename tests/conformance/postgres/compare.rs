@@ -40,10 +40,13 @@ pub fn differences(ours: &[Message], theirs: &[Message], ordered: bool) -> Vec<D
     }
     // How far an answer got before its error depends on when a server looks at constants.
     let failed = codes(ours).len() == 1;
+    let another_error = errors(ours, |fields| fields.get(b'M')).ne(errors(theirs, |fields| fields.get(b'M')));
     aspects(ours, ordered)
         .into_iter()
         .zip(aspects(theirs, ordered))
         .filter(|((aspect, _), _)| !(failed && matches!(*aspect, "columns" | "rows" | "tag" | "params")))
+        // Another error is somewhere else.
+        .filter(|((aspect, _), _)| !(another_error && *aspect == "position"))
         .filter(|((_, ours), (_, theirs))| ours != theirs)
         .map(|((aspect, ours), (_, theirs))| Difference {
             aspect,

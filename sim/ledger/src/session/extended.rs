@@ -93,6 +93,7 @@ impl Session {
         let portal = match stored {
             None => None,
             Some(stored) => {
+                stored.prepared.planned()?;
                 let columns = stored.prepared.columns.len();
                 if bind.result_formats.len() > 1 && bind.result_formats.len() != columns {
                     return Err(SqlError::protocol(format!(

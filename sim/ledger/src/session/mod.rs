@@ -207,6 +207,7 @@ impl Session {
             if !prepared.params.is_empty() {
                 return Err(SqlError::new(state::UNDEFINED_PARAMETER, "there is no parameter $1"));
             }
+            prepared.planned()?;
             let (answer, tag) = self.run_plan(&prepared, origin, &[]).await?;
             for notice in &answer.notices {
                 backend::notice(notice, &mut self.connection.out);

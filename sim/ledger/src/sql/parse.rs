@@ -52,8 +52,8 @@ fn complaint(error: &ParserError, text: &Text<'_>) -> Box<SqlError> {
     }
     let place = message.rsplit_once(", Column: ").and_then(|(_, column)| column.parse().ok());
     match place {
+        _ if message.contains("found: EOF") => text.end(),
         Some(place) => grammar::near(text, place),
-        None if message.contains("found: EOF") => text.end(),
         None => SqlError::syntax(message),
     }
 }

@@ -91,6 +91,12 @@ pub(crate) fn locate(mut error: Box<SqlError>, sql: &str) -> Box<SqlError> {
                 text.solid().filter(|token| token.span.start.column >= end).find(|it| reads(it, &sign));
             found.map(|token| Place::At(token.span.start.column))
         }
+        Some(Place::Cast(end, nth)) => {
+            let (text, _) = Text::new(sql);
+            let mut casts =
+                text.solid().filter(|it| it.span.start.column >= end && it.token == Token::DoubleColon);
+            casts.nth(nth).map(|token| Place::At(token.span.start.column))
+        }
         Some(Place::Before(start, sign)) => {
             let (text, _) = Text::new(sql);
             let found =

@@ -89,18 +89,18 @@ impl<'a> Binder<'a> {
         })
     }
 
-    /// The types of the parameters and the tables used.
-    pub(super) fn finish(self) -> Result<(Vec<Type>, Box<[usize]>)> {
-        if let Some(late) = self.late {
-            return Err(late.nowhere());
-        }
+    /// The types of the parameters, the tables used, and what planning finds.
+    pub(super) fn finish(self) -> (Vec<Type>, Box<[usize]>, Option<Box<SqlError>>) {
         let settled = |ty| if ty == Type::Unknown { Type::Text } else { ty };
-        Ok((self.params.into_iter().map(settled).collect(), self.tables.into()))
+        let late = self.late.map(SqlError::nowhere);
+        (self.params.into_iter().map(settled).collect(), self.tables.into(), late)
     }
 
-    /// Computes constants; what fails is reported when nothing else is wrong.
+    /// Computes constants; what fails is reported when nothing else is wrong. The definition of a table stays as it is written.
     pub(super) fn folded(&mut self, mut expr: Expr) -> Expr {
-        if let Err(error) = expr.fold() {
+        if self.catalog.is_some()
+            && let Err(error) = expr.fold()
+        {
             self.late.get_or_insert(error);
         }
         expr
@@ -261,7 +261,7 @@ impl<'a> Binder<'a> {
         let place = bound.place;
         let expr = match bound.expr {
             // A literal is read at once; whether it fits is another question.
-            Expr::Const(value) if bound.ty == Type::Unknown => {
+            Expr::Const(value) if bound.ty == Type::Unknown && self.catalog.is_some() => {
                 let value = cast::convert(value, from, to, Modifier::None, context)
                     .map_err(|error| error.at(place.clone()))?;
                 if modifier == Modifier::None || value.is_null() {
@@ -269,6 +269,10 @@ impl<'a> Binder<'a> {
                 } else {
                     Expr::Cast { expr: Box::new(Expr::Const(value)), from: to, to, modifier, context }
                 }
+            }
+            // A definition shows constants in the type that they have there.
+            Expr::Const(value) if self.catalog.is_none() => {
+                Expr::Const(cast::convert(value, from, to, modifier, context)?)
             }
             expr if modifier == Modifier::None && same_form(from, to) => expr,
             expr => Expr::Cast { expr: Box::new(expr), from, to, modifier, context },

@@ -168,7 +168,8 @@ impl Binder<'_> {
                 Some(ty) => self.coerce(arg, ty)?,
                 None => self.settle(arg)?,
             };
-            exprs.push(arg.expr);
+            let expr = self.folded(arg.expr);
+            exprs.push(expr);
         }
         let Details { distinct, filter, order } = details;
         if distinct && order.iter().any(|key| !exprs.contains(&key.expr)) {
@@ -243,8 +244,14 @@ impl Binder<'_> {
     pub(super) fn call_bound(&mut self, name: &str, args: Vec<Typed>) -> Result<Typed> {
         let types: Vec<Type> = args.iter().map(|arg| arg.ty).collect();
         match types.as_slice() {
-            [Type::Unknown, Type::Unknown] if matches!(name, "->" | "->>" | "#>" | "#>>" | "@>" | "<@") => {
+            [Type::Unknown, Type::Unknown] if matches!(name, "#>" | "#>>" | "@>" | "<@") => {
                 return Err(no_unique_operator(&format!("unknown {name} unknown")));
+            }
+            // Of json or of jsonb.
+            [Type::Unknown, key @ (Type::Unknown | Type::Text | Type::Int2 | Type::Int4)]
+                if matches!(name, "->" | "->>") =>
+            {
+                return Err(no_unique_operator(&format!("unknown {name} {key}")));
             }
             // There is one of network addresses, too.
             [Type::Unknown] if name == "trunc" => return Err(no_unique_function(name, &types)),
@@ -297,8 +304,10 @@ impl Binder<'_> {
         source: &Ast,
         names: &Names<'_>,
     ) -> Result<Typed> {
-        let field =
-            typed(Expr::Const(Value::from(field.to_string().to_lowercase().trim_matches('\''))), Type::Text);
+        let field = typed(
+            Expr::Const(Value::from(field.to_string().to_lowercase().trim_matches('\''))),
+            Type::Unknown,
+        );
         let source = self.expr(source, names)?;
         self.call_syntax("extract", vec![field, source])
     }

@@ -50,12 +50,13 @@ pub(crate) fn bind(statement: &Statement, declared: &[u32], catalog: &Catalog<'_
         Statement::Lock(lock) => session::lock(lock, catalog)?,
         other => session::control(other)?,
     };
-    let (params, tables) = binder.finish()?;
+    let (params, tables, unplannable) = binder.finish();
     Ok(Prepared {
         declared: declared.into(),
         params,
         columns: Arc::from(columns),
         plan,
+        unplannable,
         tables,
         schema: catalog.version(),
     })

@@ -441,7 +441,8 @@ pub(super) fn no_operator(operator: &str) -> Box<SqlError> {
 /// Whether it is a number as it was written, with any signs before it.
 fn is_literal(ast: &Ast) -> bool {
     match ast {
-        Ast::Value(_) => true,
+        // With an exponent it is no integer, whatever its value.
+        Ast::Value(value) => !value.to_string().contains(['e', 'E']),
         Ast::Nested(inner) | Ast::UnaryOp { op: UnaryOperator::Minus, expr: inner } => is_literal(inner),
         _ => false,
     }

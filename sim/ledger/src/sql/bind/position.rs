@@ -85,8 +85,26 @@ pub(super) fn location(ast: &Ast) -> Option<Place> {
         Ast::Like { expr, negated, .. } => word(expr, *negated, "LIKE"),
         Ast::ILike { expr, negated, .. } => word(expr, *negated, "ILIKE"),
         Ast::IsDistinctFrom(left, _) | Ast::IsNotDistinctFrom(left, _) => word(left, false, "IS"),
-        Ast::Cast { kind: CastKind::DoubleColon, expr, .. } => word(expr, false, "::"),
+        Ast::Cast { kind: CastKind::DoubleColon, expr, .. } => {
+            let (innermost, casts) = uncast(expr);
+            end(innermost).map(|end| Place::Cast(end, casts))
+        }
+        Ast::Cast { kind: CastKind::Cast, expr, .. } => {
+            first(expr.span()).map(|start| Place::Before(start, "CAST"))
+        }
         other => start(other),
+    }
+}
+
+/// What is cast at last, and how many `::` come before.
+fn uncast(ast: &Ast) -> (&Ast, usize) {
+    match ast {
+        Ast::Nested(inner) => uncast(inner),
+        Ast::Cast { kind: CastKind::DoubleColon, expr, .. } => {
+            let (innermost, casts) = uncast(expr);
+            (innermost, casts + 1)
+        }
+        other => (other, 0),
     }
 }
 

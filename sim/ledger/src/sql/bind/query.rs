@@ -8,7 +8,7 @@ use sqlparser::ast::{
     Distinct as DistinctAst, Expr as Ast, Fetch, GroupByExpr, LimitClause, LockClause, LockType, NonBlock,
     ObjectNamePart, OrderBy, OrderByExpr, OrderByKind, OrderBySort, Query as QueryAst, Select as SelectAst,
     SelectItem, SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, TableFactor,
-    Value as Literal, With,
+    UnaryOperator, Value as Literal, With,
 };
 
 use super::{
@@ -623,12 +623,21 @@ fn output_position(key: &Ast, columns: &[Output], clause: &str) -> Result<Option
             Literal::Placeholder(_) => Ok(None),
             _ => Err(SqlError::syntax(format!("non-integer constant in {clause}")).at(at(value.span))),
         },
+        Ast::UnaryOp { op: UnaryOperator::Minus, expr } if is_whole(expr) => Err(SqlError::new(
+            state::INVALID_COLUMN_REFERENCE,
+            format!("{clause} position -{expr} is not in select list"),
+        )
+        .at(start(key))),
         Ast::Identifier(ident) => {
             let name = fold(ident);
             Ok(columns.iter().position(|column| column.name == name))
         }
         _ => Ok(None),
     }
+}
+
+fn is_whole(ast: &Ast) -> bool {
+    matches!(ast, Ast::Value(value) if matches!(&value.value, Literal::Number(digits, _) if digits.parse::<u32>().is_ok()))
 }
 
 /// What leads the order of `SELECT DISTINCT` must be what is distinct (PostgreSQL 16 docs, SELECT).

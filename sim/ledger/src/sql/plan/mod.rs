@@ -13,7 +13,7 @@ pub(crate) use query::{
 
 use crate::{
     data::{Modifier, Type},
-    error::SqlError,
+    error::{Result, SqlError},
     store::{Origins, RowLock, TableLock},
 };
 
@@ -27,6 +27,8 @@ pub(crate) struct Prepared {
     /// The columns of the answer; empty when it has no rows.
     pub(crate) columns: Arc<[Output]>,
     pub(crate) plan: Plan,
+    /// Why it cannot be run although it is sound: a constant has no value.
+    pub(crate) unplannable: Option<Box<SqlError>>,
     /// The tables that it reads and writes.
     pub(crate) tables: Box<[usize]>,
     /// The version of the schema that the numbers in `plan` belong to.
@@ -34,6 +36,12 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
+    /// # Errors
+    /// When a constant of the statement has no value: PostgreSQL says so when it plans the statement, whatever rows there are.
+    pub(crate) fn planned(&self) -> Result<()> {
+        self.unplannable.clone().map_or(Ok(()), Err)
+    }
+
     /// The locks that it needs on the tables it uses: what it changes or locks comes first among them.
     pub(crate) fn table_locks(&self) -> impl Iterator<Item = (usize, TableLock)> {
         let (strongest, all) = match &self.plan {
