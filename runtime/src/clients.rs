@@ -5,6 +5,7 @@
 pub mod backoff;
 pub mod broker;
 pub mod bus;
+mod http;
 pub mod ledger;
 pub mod market;
 pub mod user_stream;

@@ -1,11 +1,15 @@
 //! The trading system: production code that knows nothing of simulation.
 //!
 //! [`core`] decides and has no effects, [`clients`] speak the protocols of the peers, [`services`] are the processes that
-//! join the two. Every effect goes through `env::Env`. Streams between the services are described in [`streams`].
+//! join the two. Every effect goes through `env::Env`. Streams between the services are described in [`streams`], their files in
+//! [`state`], what a process tells of itself in [`status`].
 //!
 //! Deliberately absent so far: leadership and standby, risk limits, circuit breaker, watchdog, supervisor.
 
 pub mod clients;
+pub mod config;
 pub mod core;
 pub mod services;
+pub mod state;
+pub mod status;
 pub mod streams;

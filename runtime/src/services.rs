@@ -6,6 +6,11 @@ pub mod trader;
 
 use crate::core::Symbol;
 
-fn default_symbols() -> Vec<Symbol> {
+pub(crate) fn default_symbols() -> Vec<Symbol> {
     vec!["BTCUSDT".parse().expect("BTCUSDT is a symbol")]
+}
+
+/// The key of a process whose signals the traders believe, in a system that nobody has configured: its name.
+pub(crate) const fn default_key(process: &'static str) -> &'static str {
+    process
 }

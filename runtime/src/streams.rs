@@ -3,8 +3,11 @@
 //! Consumers resume from the last entry they processed, never from `$`, and tolerate repeated entries: a producer that loses
 //! its connection cannot know whether its last entry arrived, and adds it again.
 
+mod seal;
+
 use env::WallTime;
 use redis::{Cmd, cmd};
+pub use seal::{Issuer, Keys};
 
 use crate::{
     clients::bus::Entry,
@@ -14,8 +17,34 @@ use crate::{
 /// The stream of strategies' signals.
 pub const SIGNALS: &str = "signals";
 
+/// The stream of the exit brain's signals, in the same form.
+pub const EXITS: &str = "exits";
+
 /// The stream of booked fills.
 pub const FILLS: &str = "fills";
+
+/// The hash of booked positions.
+pub const POSITIONS: &str = "positions";
+
+/// The hash of latches: the halts that only a person clears.
+pub const HALTS: &str = "system:halts";
+
+/// The hash that says whether trading is halted.
+pub const TRADING_STATE: &str = "system:state:trading";
+
+/// The hash with the newest verdict of the health check.
+pub const DOR: &str = "system:dor";
+
+/// The stream of panic events.
+pub const PANIC: &str = "system:panic_close";
+
+/// The stream of panic events that were carried out.
+pub const PANIC_COMPLETED: &str = "system:panic_close:completed";
+
+/// The key of a process's heartbeat.
+pub fn heartbeat(process: &str) -> String {
+    format!("heartbeat:{process}")
+}
 
 /// About how many entries each stream keeps: 40 minutes of market at 4 trades per second.
 const KEPT_ENTRIES: u32 = 10_000;
@@ -73,20 +102,56 @@ pub fn market_trade(entry: &Entry<'_>) -> Result<MarketTrade, MalformedEntry> {
     })
 }
 
-/// Appends a signal to [`SIGNALS`].
-pub fn add_signal(signal: &Signal) -> Cmd {
-    let mut add = add(SIGNALS);
-    add.arg("signal_id").arg(signal.id.to_string());
-    add.arg("symbol").arg(signal.symbol.as_str());
-    add.arg("side").arg(signal.side.as_str());
-    add.arg("qty").arg(signal.qty.to_string());
-    add.arg("price").arg(signal.price.to_string());
-    add.arg("reduce_only").arg(u8::from(signal.reduce_only));
-    add.arg("T").arg(signal.market_time.as_millis());
+/// The fields of a signal that its mac covers, in the order in which it does.
+const SIGNAL_FIELDS: [&str; 8] =
+    ["signal_id", "symbol", "side", "qty", "price", "reduce_only", "T", "issuer"];
+
+/// Why an entry is not a signal to act on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadSignal {
+    /// Nobody who may trade has issued it.
+    #[error("the mac is not that of a known issuer")]
+    Unauthentic,
+    /// It was issued, and makes no sense.
+    #[error(transparent)]
+    Malformed(#[from] MalformedEntry),
+}
+
+/// Appends a signal to `stream`, sealed by its issuer.
+pub fn add_signal(stream: &str, signal: &Signal, issuer: &Issuer) -> Cmd {
+    let values = [
+        signal.id.to_string(),
+        signal.symbol.to_string(),
+        signal.side.to_string(),
+        signal.qty.to_string(),
+        signal.price.to_string(),
+        u8::from(signal.reduce_only).to_string(),
+        signal.market_time.as_millis().to_string(),
+        issuer.name().to_owned(),
+    ];
+    let mut add = add(stream);
+    for (field, value) in SIGNAL_FIELDS.into_iter().zip(&values) {
+        add.arg(field).arg(value);
+    }
+    add.arg("mac").arg(issuer.seal(values.iter().map(String::as_str)));
     add
 }
 
-/// Reads a signal.
+/// Reads a signal that one of the issuers with these keys has sealed.
+///
+/// # Errors
+/// The entry is to be skipped, and an unauthentic one to be audited.
+pub fn sealed_signal(entry: &Entry<'_>, keys: &Keys) -> Result<Signal, BadSignal> {
+    let values = SIGNAL_FIELDS.map(|field| entry.get(field).unwrap_or_default());
+    let [.., issuer] = values;
+    if keys.verify(issuer, values, entry.get("mac").unwrap_or_default()) {
+        Ok(signal(entry)?)
+    } else {
+        Err(BadSignal::Unauthentic)
+    }
+}
+
+/// Reads what a signal says, whoever has issued it.
 ///
 /// # Errors
 /// Names the field at fault; the entry is to be skipped.
@@ -159,9 +224,40 @@ mod tests {
             reduce_only: false,
             market_time: WallTime::from_millis(1_700_000_000_123),
         };
-        let mut fields = fields(&add_signal(&wish));
-        assert_eq!(signal(&Entry::new("1-0", &fields)), Ok(wish));
+        let issuer = Issuer::new("ares", "secret");
+        let keys = Keys::new([("ares".to_owned(), "secret".to_owned())]);
+        let mut fields = fields(&add_signal(SIGNALS, &wish, &issuer));
+        assert_eq!(sealed_signal(&Entry::new("1-0", &fields), &keys), Ok(wish));
         fields[7] = Value::BulkString(b"-1".to_vec());
         assert_eq!(signal(&Entry::new("1-0", &fields)), Err(MalformedEntry { field: "qty" }));
+        assert_eq!(sealed_signal(&Entry::new("1-0", &fields), &keys), Err(BadSignal::Unauthentic));
+    }
+
+    #[test]
+    fn a_signal_that_nobody_known_has_sealed_is_not_acted_on() {
+        let wish = Signal {
+            id: "forged".parse().unwrap(),
+            symbol: "BTCUSDT".parse().unwrap(),
+            side: crate::core::Side::Sell,
+            qty: "1".parse().unwrap(),
+            price: "65000.1".parse().unwrap(),
+            reduce_only: true,
+            market_time: WallTime::from_millis(1),
+        };
+        let keys = Keys::new([("ares".to_owned(), "secret".to_owned())]);
+        for issuer in [Issuer::new("ares", "guess"), Issuer::new("nobody", "secret")] {
+            let sealed = fields(&add_signal(EXITS, &wish, &issuer));
+            assert_eq!(sealed_signal(&Entry::new("1-0", &sealed), &keys), Err(BadSignal::Unauthentic));
+        }
+        let sealed = fields(&add_signal(EXITS, &wish, &Issuer::new("ares", "secret")));
+        let unsealed = &sealed[..sealed.len() - 2];
+        assert_eq!(sealed_signal(&Entry::new("1-0", unsealed), &keys), Err(BadSignal::Unauthentic));
+        assert_eq!(sealed_signal(&Entry::new("1-0", &[]), &keys), Err(BadSignal::Unauthentic));
+        for field in (1..sealed.len()).step_by(2) {
+            let mut changed = sealed.clone();
+            let Value::BulkString(text) = &mut changed[field] else { panic!("a field is text") };
+            text[0] ^= 1;
+            assert_eq!(sealed_signal(&Entry::new("1-0", &changed), &keys), Err(BadSignal::Unauthentic));
+        }
     }
 }

@@ -1,11 +1,11 @@
 //! Worlds: which hosts a scenario has and what runs on them.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use broker::{Exchange, Journal};
+use broker::{Exchange, Journal, SymbolConfig};
 use env::{Env, fact};
 use runtime::{
-    core::Rule,
+    core::{Qty, Rule, Symbol},
     services::{ares, feeder, trader},
 };
 use sim::{World, ms};
@@ -23,24 +23,51 @@ pub const ARES: &str = "ares";
 /// Signals to orders, fills to the ledger.
 pub const TRADER: &str = "trader";
 
-/// Market data, strategy and one trader, with the three peers that they need. The exchange is a few milliseconds further
+/// The symbols of the full system.
+pub const SYMBOLS: [&str; 2] = ["BTCUSDT", "ETHUSDT"];
+
+/// The whole trading system on two symbols, with the three peers that it needs. The exchange is a few milliseconds further
 /// away than the rest, and its truth journal is on exhibit.
+pub fn full(world: &mut World) {
+    let eth = Rule { qty: qty("0.05"), ..Rule::default() };
+    let exchange = Exchange::new(broker::Config {
+        symbols: vec![SymbolConfig::default(), SymbolConfig::ethusdt()],
+        ..broker::Config::default()
+    });
+    let rules = BTreeMap::from([(symbol(SYMBOLS[0]), Rule::default()), (symbol(SYMBOLS[1]), eth)]);
+    trading(world, exchange, rules);
+}
+
+/// Market data, strategy and one trader in one symbol, with the three peers that they need.
 pub fn slice(world: &mut World) {
-    slice_trading_by(world, ares::AresConfig::default().rule);
+    slice_trading_by(world, Rule::default());
 }
 
 /// A rule so busy that every outage of half a minute meets entries and exits: a chance to enter each second, out after 6 s.
 pub fn busy_rule() -> Rule {
-    Rule { cadence: 4, lookback: 1, hold: 24, ..ares::AresConfig::default().rule }
+    Rule { cadence: 4, lookback: 1, hold: 24, ..Rule::default() }
 }
 
 /// As [`slice()`], with a strategy that trades by this rule.
 pub fn slice_trading_by(world: &mut World, rule: Rule) {
     let exchange = Exchange::new(broker::Config::default());
+    trading(world, exchange, BTreeMap::from([(symbol(SYMBOLS[0]), rule)]));
+}
+
+fn symbol(name: &str) -> Symbol {
+    name.parse().expect("the catalogue's symbols are symbols")
+}
+
+fn qty(text: &str) -> Qty {
+    text.parse().expect("the catalogue's quantities are quantities")
+}
+
+fn trading(world: &mut World, exchange: Arc<Exchange>, rules: BTreeMap<Symbol, Rule>) {
     world.publish::<Journal>(exchange.journal().clone());
     peers(world, exchange);
-    world.host(FEEDER, |env| feeder::run(env, feeder::FeederConfig::default()));
-    world.host(ARES, move |env| ares::run(env, ares::AresConfig { rule, ..ares::AresConfig::default() }));
+    let symbols: Vec<Symbol> = rules.keys().cloned().collect();
+    world.host(FEEDER, move |env| feeder::run(env, feeder::FeederConfig { symbols: symbols.clone() }));
+    world.host(ARES, move |env| ares::run(env, ares::AresConfig { rules: rules.clone() }));
     world.host(TRADER, |env| trader::run(env, trader::TraderConfig::default()));
     for client in [FEEDER, TRADER] {
         world.link(client, BROKER, ms(5), ms(20));

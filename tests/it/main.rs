@@ -2,6 +2,7 @@
 //! that the same services run on real sockets and disks.
 
 mod cli;
+mod crowd;
 mod determinism;
 mod exchange_over_hours;
 mod peer_faults;

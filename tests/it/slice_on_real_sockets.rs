@@ -138,8 +138,9 @@ impl System {
         });
         system.start_ledger();
         system.start_trader();
-        let rule = Rule { cadence: 50, lookback: 5, hold, ..AresConfig::default().rule };
-        system.run("ares", move |env| ares::run(env, AresConfig { rule, ..AresConfig::default() }));
+        let rule = Rule { cadence: 50, lookback: 5, hold, ..Rule::default() };
+        let rules = BTreeMap::from([("BTCUSDT".parse().unwrap(), rule)]);
+        system.run("ares", move |env| ares::run(env, AresConfig { rules }));
         system.run("feeder", |env| feeder::run(env, FeederConfig::default()));
         system
     }

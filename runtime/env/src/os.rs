@@ -30,6 +30,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The address to listen on, e.g. `127.0.0.1`.
     pub listen_ip: String,
+    /// Where a port that this process listens on really is: 8080 → 9101. A port that is not listed is itself.
+    pub ports: BTreeMap<u16, u16>,
     /// Where a role name really is: `bus` → (`localhost`, 6379). A name that is not listed is resolved by the system.
     pub hosts: BTreeMap<String, (String, u16)>,
     /// How the other processes are started, by role name.
@@ -43,7 +45,7 @@ pub struct Config {
 pub fn env(config: Config) -> io::Result<Env> {
     std::fs::create_dir_all(&config.data_dir)?;
     Ok(Env {
-        net: Arc::new(net::OsNet { listen_ip: config.listen_ip, hosts: config.hosts }),
+        net: Arc::new(net::OsNet { listen_ip: config.listen_ip, ports: config.ports, hosts: config.hosts }),
         disk: Arc::new(disk::OsDisk::new(config.data_dir)),
         clock: Arc::new(OsClock),
         entropy: Arc::new(OsEntropy),

@@ -3,11 +3,13 @@
 //! Source: Binance USD-M futures API, sections named at each method. Deliberately absent: retries and any opinion on when to
 //! ask; weights and rate limits beyond reporting that one was hit.
 
+mod account;
 mod answer;
 mod http;
 
 use std::{sync::Arc, time::Duration};
 
+pub use account::{Balance, Close, HeldPosition, NumberedTrade, OpenOrder};
 pub use answer::{BrokerError, OrderState};
 use env::{Env, WallTime};
 use form_urlencoded::Serializer;
@@ -83,14 +85,7 @@ impl Broker {
             query.pair("reduceOnly", "true");
         }
         query.pair("newClientOrderId", intent.client_order_id.as_str());
-        let answer = self.request(Method::POST, "/fapi/v1/order", query, Security::Signed).await;
-        match answer {
-            // Of two orders with one name the first is an earlier attempt of ours: it arrived.
-            Err(BrokerError::Rejected { code: Refusal::DUPLICATE_CLIENT_ORDER_ID, msg }) => {
-                Err(BrokerError::Unknown(msg))
-            }
-            answer => OrderAnswer::read(&answer?),
-        }
+        OrderAnswer::placed(self.request(Method::POST, "/fapi/v1/order", query, Security::Signed).await)
     }
 
     /// Asks where an order stands ("Query Order"); `None` when the answering replica knows no such order.
@@ -125,7 +120,7 @@ impl Broker {
         let body = self.request(Method::GET, "/fapi/v1/userTrades", query, Security::Signed).await?;
         let trades: Vec<UserTrade> = answer::json(&body)?;
         let ours = trades.into_iter().filter(|trade| trade.order_id == order_id);
-        Ok(ours.map(|trade| trade.into_fill(client_order_id.clone())).collect())
+        Ok(ours.map(|trade| trade.numbered().into_fill(client_order_id.clone())).collect())
     }
 
     /// The market trades from `from` on, at most `limit` (capped at 1000), in order ("Compressed/Aggregate Trades List").
@@ -226,6 +221,17 @@ struct OrderAnswer {
 }
 
 impl OrderAnswer {
+    /// The meaning of the answer to a new order.
+    fn placed(answer: Result<bytes::Bytes, BrokerError>) -> Result<Report, BrokerError> {
+        match answer {
+            // Of two orders with one name the first is an earlier attempt of ours: it arrived.
+            Err(BrokerError::Rejected { code: Refusal::DUPLICATE_CLIENT_ORDER_ID, msg }) => {
+                Err(BrokerError::Unknown(msg))
+            }
+            answer => Self::read(&answer?),
+        }
+    }
+
     fn read(body: &[u8]) -> Result<Report, BrokerError> {
         let Self { order_id, status, executed_qty } = answer::json(body)?;
         Ok(Report { order_id, status: status.status(), executed: executed_qty })
@@ -246,17 +252,10 @@ struct UserTrade {
 }
 
 impl UserTrade {
-    fn into_fill(self, client_order_id: ClientOrderId) -> Fill {
-        Fill {
-            symbol: self.symbol,
-            trade_id: self.id,
-            client_order_id,
-            side: self.side,
-            qty: self.qty,
-            price: self.price,
-            fee: self.commission,
-            time: WallTime::from_millis(self.time),
-        }
+    fn numbered(self) -> NumberedTrade {
+        let Self { id, order_id, symbol, side, price, qty, commission, time } = self;
+        let time = WallTime::from_millis(time);
+        NumberedTrade { order_id, symbol, trade_id: id, side, qty, price, fee: commission, time }
     }
 }
 

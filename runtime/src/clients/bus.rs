@@ -15,8 +15,9 @@ use super::{BUS, backoff::Backoff, connect};
 /// How long an answer may take. Commands here are O(1) or bounded by a count, so a healthy bus answers within milliseconds.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long a blocking read waits for entries before it is renewed; bounds how long a silently lost connection is believed in.
-const BLOCK: Duration = Duration::from_secs(5);
+/// How long a blocking read waits for entries before it is renewed; bounds how long a silently lost connection is believed in,
+/// and how long a reader that has nothing to read shows no sign of life (heartbeats are to be younger than 5 s).
+const BLOCK: Duration = Duration::from_secs(2);
 
 /// How many entries one read returns at most, which bounds the memory of a reply.
 const READ_COUNT: u32 = 100;
@@ -48,6 +49,11 @@ impl Bus {
     /// A connection for blocking reads, which would hold up every other command.
     pub fn for_reading(env: Env, link: &'static str) -> Self {
         Self::new(env, link, BLOCK + RESPONSE_TIMEOUT)
+    }
+
+    /// A connection for a question that is of no use when its answer is not there within `patience`.
+    pub fn for_polling(env: Env, link: &'static str, patience: Duration) -> Self {
+        Self::new(env, link, patience)
     }
 
     fn new(env: Env, link: &'static str, response_timeout: Duration) -> Self {
@@ -85,6 +91,19 @@ impl Bus {
         }
     }
 
+    /// Runs commands in one round trip, once, and returns their answers.
+    ///
+    /// # Errors
+    /// The bus is not reachable, or has not answered them all, or one with an error. They may have been carried out.
+    pub async fn ask_all(&mut self, commands: &Pipeline) -> Result<Vec<Value>, RedisError> {
+        let outcome = match self.session().await {
+            Ok(session) => session.connection.send_packed_commands(commands, 0, commands.len()).await,
+            Err(error) => Err(error),
+        };
+        let outcome = outcome.and_then(|values| values.into_iter().map(refuse_error).collect());
+        outcome.inspect_err(|error| self.report_loss(error))
+    }
+
     async fn session(&mut self) -> Result<&mut Session, RedisError> {
         let session = match self.session.take() {
             Some(session) => session,
@@ -112,12 +131,16 @@ impl Bus {
     }
 
     async fn lost(&mut self, error: &RedisError) {
+        self.report_loss(error);
+        self.backoff.wait(&self.env).await;
+    }
+
+    fn report_loss(&mut self, error: &RedisError) {
         self.session = None;
         if !self.down {
             fact!("bus.down", link = self.link, reason = %error);
             self.down = true;
         }
-        self.backoff.wait(&self.env).await;
     }
 }
 

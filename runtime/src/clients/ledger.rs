@@ -6,7 +6,7 @@
 use std::{
     fmt,
     sync::Arc,
-    time::{Duration, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use env::{Env, WallTime, fact};
@@ -83,8 +83,9 @@ enum Param {
     Int(i64),
     Number(Decimal),
     OptionalText(Option<String>),
+    OptionalTime(Option<SystemTime>),
     Text(String),
-    Time(std::time::SystemTime),
+    Time(SystemTime),
 }
 
 impl Statement {
@@ -120,7 +121,12 @@ impl Statement {
 
     /// Adds a TIMESTAMPTZ; moments before 1970 become 1970.
     pub fn time(self, value: WallTime) -> Self {
-        self.with(Param::Time(UNIX_EPOCH + value.since(WallTime::from_micros(0))))
+        self.with(Param::Time(system_time(value)))
+    }
+
+    /// Adds a TIMESTAMPTZ or NULL; moments before 1970 become 1970.
+    pub fn optional_time(self, value: Option<WallTime>) -> Self {
+        self.with(Param::OptionalTime(value.map(system_time)))
     }
 
     fn with(mut self, param: Param) -> Self {
@@ -137,12 +143,17 @@ impl Statement {
                     Param::Int(value) => (value, Type::INT8),
                     Param::Number(value) => (value, Type::NUMERIC),
                     Param::OptionalText(value) => (value, Type::TEXT),
+                    Param::OptionalTime(value) => (value, Type::TIMESTAMPTZ),
                     Param::Text(value) => (value, Type::TEXT),
                     Param::Time(value) => (value, Type::TIMESTAMPTZ),
                 }
             })
             .collect()
     }
+}
+
+fn system_time(time: WallTime) -> SystemTime {
+    UNIX_EPOCH + time.since(WallTime::from_micros(0))
 }
 
 /// A connection to the ledger that re-establishes itself at the next statement. Cheap to share.
@@ -327,4 +338,14 @@ fn with_cause(error: &tokio_postgres::Error) -> String {
 /// [`LedgerError::Malformed`] when it is missing or of another type.
 pub fn column<'a, T: tokio_postgres::types::FromSql<'a>>(row: &'a Row, name: &str) -> Result<T, LedgerError> {
     row.try_get(name).map_err(|error| LedgerError::Malformed(with_cause(&error)))
+}
+
+/// Reads a column of TIMESTAMPTZ.
+///
+/// # Errors
+/// As [`column`].
+pub fn time_column(row: &Row, name: &str) -> Result<WallTime, LedgerError> {
+    let time: SystemTime = column(row, name)?;
+    let since_1970 = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    Ok(WallTime::from_micros(i64::try_from(since_1970.as_micros()).unwrap_or(i64::MAX)))
 }

@@ -101,7 +101,7 @@ macro_rules! text {
     )+};
 }
 text!(Qty, Price);
-super::json_as_text!(Qty, Price);
+super::as_text!(Qty, Price);
 
 #[cfg(test)]
 mod tests {

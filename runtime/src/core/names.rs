@@ -2,6 +2,10 @@
 
 use std::{borrow::Borrow, fmt, str::FromStr, sync::Arc};
 
+use rust_decimal::Decimal;
+
+use super::Qty;
+
 /// The longest client order id. Source: Binance USD-M futures API, "New Order", `newClientOrderId`
 /// (`^[\.A-Z\:/a-z0-9_-]{1,36}$`).
 const CLIENT_ORDER_ID_MAX: usize = 36;
@@ -61,6 +65,14 @@ impl Side {
         match self {
             Self::Buy => "BUY",
             Self::Sell => "SELL",
+        }
+    }
+
+    /// What a trade of `qty` adds to a position.
+    pub fn signed(self, qty: Qty) -> Decimal {
+        match self {
+            Self::Buy => qty.get(),
+            Self::Sell => -qty.get(),
         }
     }
 }
@@ -148,7 +160,7 @@ impl fmt::Display for Side {
     }
 }
 
-super::json_as_text!(Symbol, Side, IntentId, ClientOrderId);
+super::as_text!(Symbol, Side, IntentId, ClientOrderId);
 
 #[cfg(test)]
 mod tests {

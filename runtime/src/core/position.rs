@@ -19,10 +19,7 @@ pub struct Position {
 impl Position {
     /// Adds a fill. What grows the position moves the average; what reduces it does not; what crosses zero starts anew.
     pub fn fill(&mut self, side: Side, qty: Qty, price: Price) {
-        let signed = match side {
-            Side::Buy => qty.get(),
-            Side::Sell => -qty.get(),
-        };
+        let signed = side.signed(qty);
         let after = self.qty + signed;
         if after.is_zero() {
             *self = Self::default();

@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 
 use env::WallTime;
+use rust_decimal::Decimal;
 
 use super::{Price, Qty, Side};
 
@@ -34,6 +35,15 @@ pub struct Rule {
     pub hold: u64,
     /// How much an entry buys.
     pub qty: Qty,
+}
+
+impl Default for Rule {
+    /// At 4 trades per second: a chance to enter each 12 s, taken when the price has not fallen for 5 s, and out after 10 s.
+    /// 0.003 BTC are worth the exchange's least notional of 100 USDT from a price of 33,334 USDT on.
+    fn default() -> Self {
+        let qty = Qty::new(Decimal::new(3, 3)).expect("0.003 is a quantity");
+        Self { cadence: 48, lookback: 20, hold: 40, qty }
+    }
 }
 
 /// What the rule wants at a trade.

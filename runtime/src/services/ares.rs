@@ -7,12 +7,11 @@ use std::collections::BTreeMap;
 
 use env::{Env, WallTime, fact};
 use redis::Pipeline;
-use rust_decimal::Decimal;
 
 use crate::{
     clients::bus::{self, Bus, Cursor, Entry},
     core::{Call, MarketTrade, NameError, Qty, Rule, Signal, Strategy, Symbol},
-    streams,
+    streams::{self, Issuer},
 };
 
 /// How many of the newest signals are looked through for the last one of each symbol. If it is older, signals are issued
@@ -22,18 +21,16 @@ const SIGNALS_LOOKED_BACK: u32 = 200;
 /// What `ares` trades, and how.
 #[derive(Clone, Debug)]
 pub struct AresConfig {
-    /// The symbols to watch.
-    pub symbols: Vec<Symbol>,
-    /// When to enter and leave.
-    pub rule: Rule,
+    /// The symbols to watch, and when to enter and leave each.
+    pub rules: BTreeMap<Symbol, Rule>,
+    /// Seals its signals.
+    pub issuer: Issuer,
 }
 
 impl Default for AresConfig {
-    /// At 4 trades per second: a chance to enter each 12 s, taken when the price has not fallen for 5 s, and out after 10 s.
-    /// 0.003 BTC are worth the exchange's least notional of 100 USDT from a price of 33,334 USDT on.
     fn default() -> Self {
-        let qty = Qty::new(Decimal::new(3, 3)).expect("0.003 is a quantity");
-        Self { symbols: super::default_symbols(), rule: Rule { cadence: 48, lookback: 20, hold: 40, qty } }
+        let rules = super::default_symbols().into_iter().map(|symbol| (symbol, Rule::default()));
+        Self { rules: rules.collect(), issuer: Issuer::new("ares", super::default_key("ares")) }
     }
 }
 
@@ -41,7 +38,8 @@ impl Default for AresConfig {
 pub async fn run(env: Env, config: AresConfig) {
     let mut writer = Bus::for_commands(env.clone(), "ares.signals");
     let mut reader = Bus::for_reading(env, "ares.market");
-    let mut cursor = Cursor::at_start(config.symbols.iter().map(|symbol| streams::market(symbol.as_str())));
+    let mut cursor = Cursor::at_start(config.rules.keys().map(|symbol| streams::market(symbol.as_str())));
+    let issuer = config.issuer.clone();
     let mut watched = Watched::new(config, &last_issued(&mut writer).await);
     loop {
         let reply = reader.insist(&cursor.read()).await;
@@ -52,7 +50,7 @@ pub async fn run(env: Env, config: AresConfig) {
         if !signals.is_empty() {
             let mut issue = Pipeline::new();
             for signal in &signals {
-                issue.add_command(streams::add_signal(signal));
+                issue.add_command(streams::add_signal(streams::SIGNALS, signal, &issuer));
             }
             writer.insist_all(&issue).await;
             signals.iter().for_each(report);
@@ -63,11 +61,11 @@ pub async fn run(env: Env, config: AresConfig) {
 
 /// The strategies of the watched symbols.
 struct Watched {
-    qty: Qty,
     symbols: BTreeMap<Symbol, Watch>,
 }
 
 struct Watch {
+    qty: Qty,
     strategy: Strategy,
     /// The market time of the last signal of an earlier life of this process.
     issued_through: Option<WallTime>,
@@ -75,12 +73,11 @@ struct Watch {
 
 impl Watched {
     fn new(config: AresConfig, issued: &BTreeMap<Symbol, WallTime>) -> Self {
-        let AresConfig { symbols, rule } = config;
-        let watch = |symbol: Symbol| {
+        let watch = |(symbol, rule): (Symbol, Rule)| {
             let issued_through = issued.get(&symbol).copied();
-            (symbol, Watch { strategy: Strategy::new(rule), issued_through })
+            (symbol, Watch { qty: rule.qty, strategy: Strategy::new(rule), issued_through })
         };
-        Self { qty: rule.qty, symbols: symbols.into_iter().map(watch).collect() }
+        Self { symbols: config.rules.into_iter().map(watch).collect() }
     }
 
     /// The signal that a market trade calls for, if it has not been issued before.
@@ -97,8 +94,9 @@ impl Watched {
         if watch.issued_through.is_some_and(|issued| trade.time <= issued) {
             return None;
         }
+        let qty = watch.qty;
         let (symbol, _) = self.symbols.get_key_value(symbol)?;
-        match signal(symbol, &trade, call, self.qty) {
+        match signal(symbol, &trade, call, qty) {
             Ok(signal) => Some(signal),
             Err(unnameable) => {
                 fact!("signal.unnameable", symbol = %symbol, reason = %unnameable);

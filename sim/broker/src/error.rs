@@ -1,4 +1,9 @@
-//! What the exchange answers when it refuses, with the codes and texts of its public "Error Codes" page.
+//! What the exchange answers when it refuses, with the codes and texts of its public "Error Codes" page
+//! (<https://developers.binance.com/docs/derivatives/usds-margined-futures/error-code>).
+//!
+//! Two choices among what the venue's pages say: a broken filter is −1013 and names the filter, as the venue's trading engine
+//! does, not the 40xx code of its single rule; and whatever the matching engine turns down for its terms – fill-or-kill,
+//! post-only – is −2010, not 50xx.
 
 mod outage;
 
@@ -65,13 +70,13 @@ pub enum ApiError {
     #[error("Mandatory parameter '{0}' was not sent, was empty/null, or malformed.")]
     MissingParameter(&'static str),
     /// Neither of the two ids of an order was sent.
-    #[error("Param 'origClientOrderId' or 'orderId' must be sent, but both were empty/null!")]
-    MissingOrderId,
+    #[error("Param '{0}' or '{1}' must be sent, but both were empty/null!")]
+    MissingBoth(&'static str, &'static str),
     /// More decimals than the symbol has.
     #[error("Precision is over the maximum defined for this asset.")]
     Precision,
     /// A price or quantity breaks a rule of the symbol.
-    #[error("{0}")]
+    #[error("Filter failure: {name}. {0}", name = .0.name())]
     Filter(Filter),
     /// A parameter that the other parameters exclude.
     #[error("Parameter '{0}' sent when not required.")]
@@ -103,9 +108,12 @@ pub enum ApiError {
     /// Unknown order type.
     #[error("Invalid orderType.")]
     OrderType,
-    /// An order type of the venue that is not simulated.
-    #[error("Invalid orderType. {0} is not supported.")]
-    UnsupportedOrderType(&'static str),
+    /// A `callbackRate` outside of 0.1 to 10 per cent, or finer than a tenth.
+    #[error("Invalid callBack rate.")]
+    CallbackRate,
+    /// An `activationPrice` that is no price of the symbol.
+    #[error("Invalid activation price.")]
+    ActivationPrice,
     /// The margin that is left does not cover the order.
     #[error("Margin is insufficient.")]
     Margin,
@@ -234,7 +242,7 @@ pub enum ApiError {
     Unreadable(Cow<'static, str>),
 }
 
-/// A rule of a symbol that a price or a quantity can break ("Filters and other issues").
+/// A rule of a symbol that a price or a quantity can break, in the words of "Filters and other issues" of the page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Filter {
     /// `PRICE_FILTER`.
@@ -249,24 +257,27 @@ pub enum Filter {
     /// `PRICE_FILTER`.
     #[error("Price not increased by tick size.")]
     TickSize,
-    /// `LOT_SIZE`.
-    #[error("Quantity less than or equal to zero.")]
-    QuantityZero,
-    /// `LOT_SIZE`.
-    #[error("Quantity less than min quantity.")]
-    QuantityBelowMin,
-    /// `LOT_SIZE`, `MARKET_LOT_SIZE`.
-    #[error("Quantity greater than max quantity.")]
-    QuantityAboveMax,
-    /// `LOT_SIZE`.
-    #[error("Qty not increased by step size.")]
-    StepSize,
     /// `PRICE_FILTER`, of the stop price.
     #[error("Stop price less than zero.")]
     StopBelowZero,
     /// `PRICE_FILTER`, of the stop price.
     #[error("Stop price greater than max price.")]
     StopAboveMax,
+    /// `LOT_SIZE`.
+    #[error("Quantity less than or equal to zero.")]
+    QuantityZero,
+    /// `LOT_SIZE`.
+    #[error("Quantity less than min quantity.")]
+    QuantityBelowMin,
+    /// `LOT_SIZE`.
+    #[error("Quantity greater than max quantity.")]
+    QuantityAboveMax,
+    /// `LOT_SIZE`.
+    #[error("Qty not increased by step size.")]
+    StepSize,
+    /// `MARKET_LOT_SIZE`.
+    #[error("Quantity greater than max quantity.")]
+    MarketQuantityAboveMax,
     /// `PERCENT_PRICE`.
     #[error("Limit price can't be higher than {0}.")]
     BandTop(Decimal),
@@ -279,21 +290,20 @@ pub enum Filter {
 }
 
 impl Filter {
-    fn code(self) -> i32 {
+    /// The `filterType` of "Exchange Information".
+    pub fn name(self) -> &'static str {
         match self {
-            Self::PriceBelowZero => -4001,
-            Self::PriceAboveMax => -4002,
-            Self::QuantityZero => -4003,
-            Self::QuantityBelowMin => -4004,
-            Self::QuantityAboveMax => -4005,
-            Self::StopBelowZero => -4006,
-            Self::StopAboveMax => -4007,
-            Self::PriceBelowMin => -4013,
-            Self::TickSize => -4014,
-            Self::BandTop(_) => -4016,
-            Self::StepSize => -4023,
-            Self::BandBottom(_) => -4024,
-            Self::BandMarket => -4131,
+            Self::PriceBelowZero
+            | Self::PriceAboveMax
+            | Self::PriceBelowMin
+            | Self::TickSize
+            | Self::StopBelowZero
+            | Self::StopAboveMax => "PRICE_FILTER",
+            Self::QuantityZero | Self::QuantityBelowMin | Self::QuantityAboveMax | Self::StepSize => {
+                "LOT_SIZE"
+            }
+            Self::MarketQuantityAboveMax => "MARKET_LOT_SIZE",
+            Self::BandTop(_) | Self::BandBottom(_) | Self::BandMarket => "PERCENT_PRICE",
         }
     }
 }
@@ -308,17 +318,18 @@ impl ApiError {
             Self::TimestampOld | Self::TimestampAhead => -1021,
             Self::BadSignature => -1022,
             Self::IllegalParameter { .. } => -1100,
-            Self::MissingParameter(_) | Self::MissingOrderId => -1102,
+            Self::MissingParameter(_) | Self::MissingBoth(..) => -1102,
             Self::Precision => -1111,
-            Self::Filter(filter) => filter.code(),
+            Self::Filter(_) => -1013,
             Self::BadPeriod => -1023,
             Self::NotRequired(_) => -1106,
             Self::TimeInForce => -1115,
-            Self::OrderType | Self::UnsupportedOrderType(_) => -1116,
+            Self::OrderType => -1116,
             Self::Interval => -1120,
             Self::LongPeriod { .. } => -1127,
             Self::BadCombination => -1128,
             Self::BadParameter(_) => -1130,
+            Self::CallbackRate => -2007,
             Self::Margin => -2019,
             Self::ImmediateTrigger => -2021,
             Self::TooManyOpen => -2025,
@@ -332,11 +343,11 @@ impl ApiError {
             Self::SamePositionMode => -4059,
             Self::BatchSize => -4082,
             Self::CloseExists => -4130,
+            Self::ActivationPrice => -4135,
             Self::CloseKind(_) => -4136,
             Self::CloseQuantity => -4137,
             Self::SameAssetsMode => -4171,
-            Self::FillOrKill => -5021,
-            Self::PostOnly => -5022,
+            Self::FillOrKill | Self::PostOnly => -2010,
             Self::AmendKind => -5025,
             Self::AmendTooOften => -5026,
             Self::AmendNothing => -5027,

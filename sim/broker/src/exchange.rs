@@ -30,7 +30,7 @@ use faults::Board;
 pub(crate) use funds::{exposure, unrealized};
 pub(crate) use keys::ListenKeys;
 pub(crate) use offers::{Preview, Top};
-pub(crate) use orders::{OrderRef, Placed};
+pub(crate) use orders::{OrderRef, Placed, Which};
 pub(crate) use update::{Balance, Change, Endangered, Execution, Update};
 
 use crate::{

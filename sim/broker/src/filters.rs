@@ -1,12 +1,13 @@
 //! A symbol's trading rules: precision, `PRICE_FILTER`, `PERCENT_PRICE`, `LOT_SIZE`, `MARKET_LOT_SIZE`, `MIN_NOTIONAL`
-//! ("Exchange Information", `filters`; codes of "Error Codes", 40xx).
+//! ("Exchange Information", `filters`).
 
 use rust_decimal::Decimal;
 
 use crate::{
     config::SymbolConfig,
     error::{ApiError, Filter},
-    order::{NewOrder, OrderKind, Side},
+    order::{NewOrder, Side},
+    trail::Trail,
 };
 
 /// Whether `order` keeps the rules that depend on the symbol alone, and on `mark`, its mark price.
@@ -17,12 +18,15 @@ pub(crate) fn check(rules: &SymbolConfig, order: &NewOrder, mark: Decimal) -> Re
     if order.kind.has_limit() {
         limit_price(rules, order, mark)?;
     }
-    if order.kind.is_conditional() {
+    if order.kind.has_stop_price() {
         stop_price(rules, order)?;
+    }
+    if let Some(trail) = &order.trail {
+        activation_price(rules, trail)?;
     }
     let valued_at = if order.kind.has_limit() {
         order.price
-    } else if order.kind.is_conditional() {
+    } else if order.kind.has_stop_price() {
         order.stop_price
     } else {
         mark
@@ -42,16 +46,18 @@ pub(crate) fn band(rules: &SymbolConfig, side: Side, mark: Decimal) -> Decimal {
 }
 
 fn quantity(rules: &SymbolConfig, order: &NewOrder) -> Result<(), ApiError> {
-    let market =
-        matches!(order.kind, OrderKind::Market | OrderKind::StopMarket | OrderKind::TakeProfitMarket);
-    let most = if market { rules.market_max_qty } else { rules.max_qty };
+    let (most, exceeded) = if order.kind.has_limit() {
+        (rules.max_qty, Filter::QuantityAboveMax)
+    } else {
+        (rules.market_max_qty, Filter::MarketQuantityAboveMax)
+    };
     precise(order.quantity, rules.step_size)?;
     let broken = if order.quantity <= Decimal::ZERO {
         Filter::QuantityZero
     } else if order.quantity < rules.min_qty {
         Filter::QuantityBelowMin
     } else if order.quantity > most {
-        Filter::QuantityAboveMax
+        exceeded
     } else if !on_grid(order.quantity, rules.step_size) {
         Filter::StepSize
     } else {
@@ -104,6 +110,16 @@ fn stop_price(rules: &SymbolConfig, order: &NewOrder) -> Result<(), ApiError> {
     Err(ApiError::Filter(broken))
 }
 
+/// Zero stands for the latest price.
+fn activation_price(rules: &SymbolConfig, trail: &Trail) -> Result<(), ApiError> {
+    let price = trail.activation_price;
+    precise(price, rules.tick_size)?;
+    if price > rules.max_price || !on_grid(price, rules.tick_size) {
+        return Err(ApiError::ActivationPrice);
+    }
+    Ok(())
+}
+
 /// Numbers may have no more decimals than the step that they are multiples of.
 fn precise(value: Decimal, step: Decimal) -> Result<(), ApiError> {
     if value.normalize().scale() > step.normalize().scale() { Err(ApiError::Precision) } else { Ok(()) }
@@ -116,7 +132,7 @@ fn on_grid(value: Decimal, step: Decimal) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::order::{TimeInForce, WorkingType};
+    use crate::order::{OrderKind, TimeInForce, WorkingType};
 
     fn dec(text: &str) -> Decimal {
         text.parse().expect("a decimal")
@@ -133,8 +149,10 @@ mod tests {
             price: dec(price),
             reduce_only: false,
             stop_price: dec(stop_price),
+            trail: None,
             working_type: WorkingType::Contract,
             close_position: false,
+            algo: false,
         }
     }
 
@@ -171,7 +189,7 @@ mod tests {
         assert_eq!(verdict(&small), Ok(()));
         assert_eq!(limit("200", "42000"), Ok(()));
         let market = verdict(&order(OrderKind::Market, "200", "0", "0"));
-        assert_eq!(market, Err(ApiError::Filter(Filter::QuantityAboveMax)));
+        assert_eq!(market, Err(ApiError::Filter(Filter::MarketQuantityAboveMax)));
     }
 
     #[test]

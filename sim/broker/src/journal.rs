@@ -9,7 +9,10 @@ use std::{
 use env::WallTime;
 use rust_decimal::Decimal;
 
-use crate::order::{OrderKind, Side, TimeInForce};
+use crate::{
+    order::{OrderKind, Side, TimeInForce},
+    trail::Trail,
+};
 
 /// One entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,8 +116,10 @@ pub struct Received {
     pub qty: Decimal,
     /// Limit price in USDT; zero for an order without a limit.
     pub price: Decimal,
-    /// Stop price in USDT; zero for an order without a condition.
+    /// Stop price in USDT; zero for an order that does not wait for a fixed price.
     pub stop_price: Decimal,
+    /// How a trailing stop follows the price; none for other orders.
+    pub trail: Option<Trail>,
     /// Whether it may only shrink a position.
     pub reduce_only: bool,
     /// Whether it closes whatever the position is when it is triggered; `qty` is then zero.

@@ -15,18 +15,20 @@
 //! What goes wrong at the venue itself – lost answers, stale replicas, late or broken streams – is [`Fault`], the exchange's
 //! vocabulary for plans; [`Exchange::faults`] is where it is posted. A fault changes what clients see, never what the journal
 //! says of it. Whatever a client sends is answered or ends its connection; what it can make the server keep is bounded:
-//! connections, heads, bodies, messages, waiting events.
+//! connections, heads, bodies, messages, waiting events; who does not read what was sent is given up.
 //!
 //! Deliberately absent: hedge mode, isolated and multi-asset margin, funding, brackets beyond the first, the insurance fund,
-//! trailing stops, good-till-date and self-trade prevention. Customers' trades do not appear on the tape. Conditional orders
-//! are placed at `POST /fapi/v1/order`, where they were until the venue moved them to its algo service. Protocol facts come
-//! from the venue's public "USDⓈ-M Futures" API documentation.
+//! good-till-date and self-trade prevention. Customers' trades do not appear on the tape. Conditional orders
+//! are taken by the algo service, to which the venue moved them on 2025-12-09, and at `POST /fapi/v1/order`, where they were
+//! before. Protocol facts come from the venue's public "USDⓈ-M Futures" API documentation.
 
 mod account;
+mod algo;
 mod book;
 mod candles;
 mod config;
 mod depth;
+mod differences;
 mod error;
 mod exchange;
 mod fault;
@@ -38,12 +40,14 @@ mod margin;
 mod market;
 mod order;
 mod params;
+mod patience;
 mod replica;
 mod rest;
 mod server;
 mod sign;
 mod stream;
 pub mod tape;
+mod trail;
 mod triggers;
 
 pub use config::{Account, ClientOrderIds, Config, Liquidity, SymbolConfig};
@@ -55,3 +59,4 @@ pub use order::{OrderKind, OrderStatus, Side, TimeInForce, WorkingType};
 pub use server::{Server, serve};
 pub use sign::{Signer, sign};
 pub use tape::{AggTrade, Synthetic, Tape, TapeError};
+pub use trail::Trail;

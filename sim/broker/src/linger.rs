@@ -11,11 +11,12 @@ use std::{
     time::Duration,
 };
 
-use env::BoxStream;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::{Sleep, sleep},
 };
+
+use crate::patience::Patient;
 
 /// How long a client may take to read the last answer.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -24,12 +25,12 @@ const SIP: usize = 4 * 1024;
 
 /// A stream that lingers when it is shut down.
 pub(crate) struct Linger {
-    stream: BoxStream,
+    stream: Patient,
     closing: Option<Pin<Box<Sleep>>>,
 }
 
 impl Linger {
-    pub fn new(stream: BoxStream) -> Self {
+    pub fn new(stream: Patient) -> Self {
         Self { stream, closing: None }
     }
 }

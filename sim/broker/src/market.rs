@@ -1,6 +1,9 @@
 //! One symbol's market: its tape, its latest prices and trades, the market maker, and the customers' orders and fills.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
 use env::WallTime;
 use rust_decimal::Decimal;
@@ -10,9 +13,10 @@ use crate::{
     candles::Candles,
     config::SymbolConfig,
     depth::{Level, Maker},
+    differences::Differences,
     journal::Fill,
-    order::Side,
-    tape::{AggTrade, Cursor, Tape, hash, mix},
+    order::{Side, WorkingType},
+    tape::{AggTrade, Cursor, SingleTrade, Tape, hash, mix, singles},
     triggers::Triggers,
 };
 
@@ -36,6 +40,8 @@ pub(crate) struct Market {
     pub fills: Vec<(usize, Fill)>,
     /// Grows with every change of the order book.
     pub version: u64,
+    /// What the listeners of each stream of differences know of the order book, by the stream's name.
+    pub differences: BTreeMap<Arc<str>, Differences>,
     last: Decimal,
     mark: Decimal,
 }
@@ -60,6 +66,7 @@ impl Market {
             history: VecDeque::new(),
             fills: Vec::new(),
             version: 0,
+            differences: BTreeMap::new(),
             last,
             mark: last,
             rules,
@@ -81,6 +88,14 @@ impl Market {
     /// venue takes it from an index of other markets ("Mark Price"), of which there are none here.
     pub fn mark(&self) -> Decimal {
         self.mark
+    }
+
+    /// The price that conditional orders of this kind watch.
+    pub fn watched(&self, working_type: WorkingType) -> Decimal {
+        match working_type {
+            WorkingType::Contract => self.last,
+            WorkingType::Mark => self.mark,
+        }
     }
 
     /// When the venue would next exchange funding, which it does every eight hours, in milliseconds since the epoch.
@@ -122,6 +137,20 @@ impl Market {
         };
         self.history.iter().skip(start).take(limit)
     }
+
+    /// At most `limit` single trades from id `from` on, or the latest ones; oldest first.
+    pub fn single_trades(&self, from: Option<u64>, limit: usize) -> Vec<SingleTrade> {
+        let lot = self.rules.step_size;
+        if let Some(from) = from {
+            let start = self.history.partition_point(|trade| trade.last_trade_id < from);
+            let trades = self.history.range(start..);
+            return trades.flat_map(|trade| singles(trade, from, lot)).take(limit).collect();
+        }
+        let latest = self.history.iter().rev().flat_map(|trade| singles(trade, 0, lot).rev());
+        let mut trades: Vec<_> = latest.take(limit).collect();
+        trades.reverse();
+        trades
+    }
 }
 
 #[cfg(test)]
@@ -139,6 +168,21 @@ mod tests {
         assert_eq!(ids(None, 2), [20_009, 20_010]);
         assert_eq!(ids(Some(1), 1), [11]);
         assert_eq!(ids(Some(u64::MAX), 5), [] as [u64; 0]);
+    }
+
+    #[test]
+    fn single_trades_can_be_asked_for_by_id_or_by_number() {
+        let mut market = Market::new(SymbolConfig::default());
+        for n in 0..100 {
+            market.advance(WallTime::from_millis(n)).expect("a synthetic tape has no end");
+        }
+        let all = market.single_trades(Some(0), usize::MAX);
+        let last = market.history.back().map(|trade| trade.last_trade_id);
+        assert_eq!(all.last().map(|trade| trade.id), last);
+        assert!(all.windows(2).all(|pair| pair[0].id + 1 == pair[1].id));
+        assert_eq!(market.single_trades(None, 7), all[all.len() - 7..]);
+        assert_eq!(market.single_trades(Some(all[40].id), 3), all[40..43]);
+        assert_eq!(market.single_trades(Some(u64::MAX), 3), []);
     }
 
     #[test]

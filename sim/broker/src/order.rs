@@ -5,6 +5,8 @@ use std::sync::Arc;
 use env::WallTime;
 use rust_decimal::Decimal;
 
+use crate::{algo::Algo, trail::Trail};
+
 /// A closed set of words of the protocol: each variant with its spelling on the wire.
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)+ }) => {
@@ -63,6 +65,8 @@ words! {
         TakeProfit = "TAKE_PROFIT",
         /// Becomes a market order then.
         TakeProfitMarket = "TAKE_PROFIT_MARKET",
+        /// Becomes a market order when the price has come back from the best it has been by the callback rate.
+        TrailingStopMarket = "TRAILING_STOP_MARKET",
         /// A market order of the exchange itself that closes a position without margin; nobody can send it.
         Liquidation = "LIQUIDATION",
     }
@@ -93,6 +97,26 @@ words! {
 }
 
 words! {
+    /// Where an order of the algo service is in its life ("Event: Algo Order Update").
+    AlgoStatus {
+        /// Waits for its condition.
+        New = "NEW",
+        /// Cancelled before it was triggered.
+        Canceled = "CANCELED",
+        /// The condition is met.
+        Triggering = "TRIGGERING",
+        /// The matching engine has it.
+        Triggered = "TRIGGERED",
+        /// It ended in the matching engine.
+        Finished = "FINISHED",
+        /// The matching engine did not take it.
+        Rejected = "REJECTED",
+        /// Ended by its own terms before it was triggered.
+        Expired = "EXPIRED",
+    }
+}
+
+words! {
     /// Where an order is in its life.
     OrderStatus {
         /// Accepted, nothing traded.
@@ -119,8 +143,13 @@ impl Side {
 }
 
 impl OrderKind {
-    /// Whether the order waits for its stop price before it meets the market.
+    /// Whether the order waits for a price before it meets the market.
     pub fn is_conditional(self) -> bool {
+        self.has_stop_price() || self == Self::TrailingStopMarket
+    }
+
+    /// Whether the price that it waits for is fixed.
+    pub fn has_stop_price(self) -> bool {
         matches!(self, Self::Stop | Self::StopMarket | Self::TakeProfit | Self::TakeProfitMarket)
     }
 
@@ -136,7 +165,7 @@ impl OrderKind {
 
     /// Whether an order of `side` is triggered by a price at or above its stop price, not at or below.
     pub(crate) fn triggers_above(self, side: Side) -> bool {
-        let stop = matches!(self, Self::Stop | Self::StopMarket);
+        let stop = matches!(self, Self::Stop | Self::StopMarket | Self::TrailingStopMarket);
         stop == (side == Side::Buy)
     }
 }
@@ -179,10 +208,14 @@ pub(crate) struct NewOrder {
     /// Zero for an order without a limit.
     pub price: Decimal,
     pub reduce_only: bool,
-    /// Zero for an order without a condition.
+    /// Zero for an order that does not wait for a fixed price.
     pub stop_price: Decimal,
+    /// How a trailing stop follows the price; none for other orders.
+    pub trail: Option<Trail>,
     pub working_type: WorkingType,
     pub close_position: bool,
+    /// Whether it is placed with the algo service.
+    pub algo: bool,
 }
 
 impl NewOrder {
@@ -208,6 +241,8 @@ pub(crate) struct Order {
     /// As it was asked for; `terms.kind` changes when a conditional order is triggered.
     pub original_kind: OrderKind,
     pub status: OrderStatus,
+    /// What the algo service knows of it; none of an order that was not placed there.
+    pub algo: Option<Algo>,
     /// Quantity traded so far.
     pub executed: Decimal,
     /// Σ price × quantity traded so far.
@@ -227,7 +262,12 @@ impl Order {
         self.terms.quantity - self.executed
     }
 
-    /// Whether it waits for its stop price.
+    /// Whether the algo service has it and the matching engine does not.
+    pub fn is_algo_only(&self) -> bool {
+        self.algo.as_ref().is_some_and(|algo| !algo.is_placed())
+    }
+
+    /// Whether it waits for its condition.
     pub fn is_waiting(&self) -> bool {
         self.status.is_open() && self.terms.kind.is_conditional()
     }

@@ -63,6 +63,10 @@ impl Replica {
                 self.orders.entry(order.id).or_default().push_back((now, Order::clone(order)));
                 self.changed.push_back((now, order.id));
             }
+            Change::Algo(order) => {
+                self.orders.entry(order.id).or_default().push_back((now, Order::clone(order)));
+                self.changed.push_back((now, order.id));
+            }
             _ => {
                 let holdings = state.holdings(update.account).clone();
                 let version = Version { since: Some(now), changed_at: update.at, holdings };
@@ -138,7 +142,13 @@ impl<'a> View<'a> {
 
     /// An account's order.
     pub fn find(&self, account: usize, market: usize, order: OrderRef<'_>) -> Option<&'a Order> {
-        self.seen(self.state.find(account, market, order)?)
+        let order = self.seen(self.state.look_up(account, order)?)?;
+        (order.terms.market == market && !order.is_algo_only()).then_some(order)
+    }
+
+    /// An account's order that was placed with the algo service.
+    pub fn find_algo(&self, account: usize, order: OrderRef<'_>) -> Option<&'a Order> {
+        self.seen(self.state.look_up(account, order)?).filter(|order| order.algo.is_some())
     }
 
     /// An account's orders that may still trade, oldest first.
@@ -229,6 +239,7 @@ mod tests {
     use super::*;
     use crate::{
         Config, Exchange,
+        exchange::Which,
         order::{NewOrder, OrderKind, OrderStatus, Side, TimeInForce, WorkingType},
     };
 
@@ -266,8 +277,10 @@ mod tests {
             price: Decimal::new(420_000 + i64::from(lots % 40) - 20, 1),
             reduce_only: false,
             stop_price: Decimal::ZERO,
+            trail: None,
             working_type: WorkingType::Contract,
             close_position: false,
+            algo: false,
         }
     }
 
@@ -276,7 +289,7 @@ mod tests {
         let at = WallTime::from_millis(n as i64);
         let updates = match act {
             0 => state.place(at, 0, order(n, lots)).map(|placed| placed.updates).unwrap_or_default(),
-            1 => state.cancel_all(at, 0, 0),
+            1 => state.cancel_all(at, 0, 0, Which::All),
             _ => state.trade(at, 0).map(|(_, updates)| updates).unwrap_or_default(),
         };
         updates.iter().for_each(|update| replica.note(now, state, update));

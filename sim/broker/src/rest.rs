@@ -1,6 +1,7 @@
 //! The REST API: finds the endpoint, checks limits and signature, answers in JSON.
 
 mod account;
+mod algo;
 mod batch;
 mod gate;
 mod listen_key;
@@ -24,7 +25,8 @@ use hyper::{
 };
 use tokio::time::timeout;
 
-use self::gate::Passage;
+pub(crate) use self::algo::id as algo_id;
+use self::{gate::Passage, terms::Door};
 use crate::{
     error::ApiError,
     fault::{Fault, Subject},
@@ -51,9 +53,11 @@ enum Endpoint {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Signed {
     Account(account::Endpoint),
+    Algo(algo::Endpoint),
     CancelBatch,
     List(lists::Endpoint),
     Order(order::Endpoint),
+    PlaceAlgo,
     PlaceBatch,
     PlaceOrder,
     Settings(settings::Endpoint),
@@ -72,6 +76,7 @@ impl Endpoint {
             ("GET", "v1/aggTrades") => AggTrades,
             ("GET", "v1/depth") => Depth,
             ("GET", "v1/exchangeInfo") => ExchangeInfo,
+            ("GET", "v1/historicalTrades") => HistoricalTrades,
             ("GET", "v1/klines") => Klines,
             ("GET", "v1/ping") => Ping,
             ("GET", "v1/premiumIndex") => PremiumIndex,
@@ -79,6 +84,7 @@ impl Endpoint {
             ("GET", "v1/ticker/bookTicker") => BookTicker,
             ("GET", "v1/ticker/price" | "v2/ticker/price") => TickerPrice,
             ("GET", "v1/time") => Time,
+            ("GET", "v1/trades") => Trades,
             _ => return None,
         })
     }
@@ -99,14 +105,18 @@ impl Endpoint {
         use order::Endpoint::{Amend, Cancel, CancelAll, Query, QueryOpen, Test};
         use settings::Endpoint::*;
         Some(match (method.as_str(), path) {
+            ("DELETE", "v1/algoOpenOrders") => Signed::Algo(algo::Endpoint::CancelAll),
+            ("DELETE", "v1/algoOrder") => Signed::Algo(algo::Endpoint::Cancel),
             ("DELETE", "v1/allOpenOrders") => Signed::Order(CancelAll),
             ("DELETE", "v1/batchOrders") => Signed::CancelBatch,
             ("DELETE", "v1/order") => Signed::Order(Cancel),
+            ("GET", "v1/algoOrder") => Signed::Algo(algo::Endpoint::Query),
             ("GET", "v1/allOrders") => Signed::List(AllOrders),
             ("GET", "v1/commissionRate") => Signed::Settings(CommissionRate),
             ("GET", "v1/income") => Signed::List(Income),
             ("GET", "v1/leverageBracket") => Signed::Settings(LeverageBracket),
             ("GET", "v1/multiAssetsMargin") => Signed::Settings(AssetsMode),
+            ("GET", "v1/openAlgoOrders") => Signed::Algo(algo::Endpoint::OpenOrders),
             ("GET", "v1/openOrder") => Signed::Order(QueryOpen),
             ("GET", "v1/openOrders") => Signed::List(OpenOrders),
             ("GET", "v1/order") => Signed::Order(Query),
@@ -117,6 +127,7 @@ impl Endpoint {
             ("GET", "v2/positionRisk") => Signed::Account(PositionRiskV2),
             ("GET", "v3/account") => Signed::Account(AccountV3),
             ("GET", "v3/positionRisk") => Signed::Account(PositionRiskV3),
+            ("POST", "v1/algoOrder") => Signed::PlaceAlgo,
             ("POST", "v1/batchOrders") => Signed::PlaceBatch,
             ("POST", "v1/countdownCancelAll") => Signed::Settings(Countdown),
             ("POST", "v1/leverage") => Signed::Settings(SetLeverage),
@@ -137,11 +148,12 @@ impl Endpoint {
             Self::Keyed(_) => Subject::Keys,
             Self::Signed(signed) => match signed {
                 Signed::Account(endpoint) => endpoint.subject(),
+                Signed::Algo(endpoint) => endpoint.subject(),
                 Signed::CancelBatch => Subject::Orders { reduces: true },
                 Signed::List(_) => Subject::Queries,
                 Signed::Order(endpoint) => endpoint.subject(),
                 Signed::PlaceBatch => Subject::Orders { reduces: false },
-                Signed::PlaceOrder => Subject::Orders { reduces: only_reduces(params) },
+                Signed::PlaceAlgo | Signed::PlaceOrder => Subject::Orders { reduces: only_reduces(params) },
                 Signed::Settings(endpoint) => endpoint.subject(),
             },
         }
@@ -154,10 +166,11 @@ impl Endpoint {
             Self::Keyed(_) => 1,
             Self::Signed(signed) => match signed {
                 Signed::Account(_) | Signed::PlaceBatch => 5,
+                Signed::Algo(endpoint) => endpoint.weight(params),
                 Signed::CancelBatch => 1,
                 Signed::List(endpoint) => endpoint.weight(params),
                 Signed::Order(endpoint) => endpoint.weight(),
-                Signed::PlaceOrder => 0,
+                Signed::PlaceAlgo | Signed::PlaceOrder => 0,
                 Signed::Settings(endpoint) => endpoint.weight(),
             },
         }
@@ -245,7 +258,12 @@ impl Asked {
         let Self { head, body, now, .. } = self;
         let mut orders = None;
         let body = match self.endpoint {
-            Endpoint::Public(endpoint) => market::answer(venue, *now, endpoint, params)?,
+            Endpoint::Public(endpoint) => {
+                if endpoint.needs_key() {
+                    customer(venue, &head.headers)?;
+                }
+                market::answer(venue, *now, endpoint, params)?
+            }
             Endpoint::Keyed(endpoint) => {
                 let (account, _) = customer(venue, &head.headers)?;
                 listen_key::answer(venue, account, endpoint)?
@@ -257,6 +275,7 @@ impl Asked {
                 check_time(now.as_millis(), stamp, params.parsed("recvWindow")?)?;
                 match endpoint {
                     Signed::Account(endpoint) => account::answer(venue, account, endpoint, params)?,
+                    Signed::Algo(endpoint) => algo::answer(venue, *now, account, endpoint, params)?,
                     Signed::CancelBatch => batch::cancel(venue, *now, account, params)?,
                     Signed::List(endpoint) => lists::answer(venue, account, endpoint, params)?,
                     Signed::Order(endpoint) => order::answer(venue, *now, account, endpoint, params)?,
@@ -266,8 +285,9 @@ impl Asked {
                         body
                     }
                     Signed::Settings(endpoint) => settings::answer(venue, *now, account, endpoint, params)?,
-                    Signed::PlaceOrder => {
-                        let (body, counts) = order::place(venue, account, params).await?;
+                    Signed::PlaceAlgo | Signed::PlaceOrder => {
+                        let door = if endpoint == Signed::PlaceAlgo { Door::Algo } else { Door::Order };
+                        let (body, counts) = order::place(venue, account, params, door).await?;
                         orders = Some(counts);
                         body
                     }

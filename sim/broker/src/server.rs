@@ -18,10 +18,11 @@ use tokio::{
 };
 
 use crate::{
-    exchange::{Exchange, State, Update},
+    exchange::{Exchange, State, Update, Which},
     fault::{Fault, Subject},
     limits::Limits,
     linger::Linger,
+    patience::Patient,
     replica::{Replica, View},
     rest,
     stream::{self, Courier, Hub},
@@ -197,7 +198,7 @@ async fn run_countdowns(venue: Arc<Venue>) {
         let now = venue.env.clock.now();
         let mut state = venue.exchange.lock();
         while let Some((account, market)) = state.countdowns.pop_over(Instant::now()) {
-            let updates = state.cancel_all(now, account, market);
+            let updates = state.cancel_all(now, account, market, Which::Orders);
             env::fact!(
                 "broker.countdown_over",
                 symbol = %state.markets[market].symbol,
@@ -236,10 +237,48 @@ async fn connection(venue: Arc<Venue>, stream: BoxStream, peer: SocketAddr, plac
         // Who has said everything may still listen.
         .half_close(true)
         .auto_date_header(false)
-        .serve_connection(TokioIo::new(Linger::new(stream)), service)
+        .serve_connection(TokioIo::new(Linger::new(Patient::new(stream))), service)
         .with_upgrades()
         .await;
     if let Err(error) = served {
         tracing::debug!(%error, "a client's connection broke");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::duplex;
+
+    use super::*;
+    use crate::{Config, patience::WRITE_TIMEOUT};
+
+    /// What fits between client and server.
+    const PIPE: usize = 16 * 1024;
+
+    async fn never_reads(request: &[u8]) -> (usize, Duration) {
+        let data = tempfile::tempdir().expect("a temporary directory");
+        let config = env::os::Config { data_dir: data.path().into(), ..Default::default() };
+        let env = env::os::env(config).expect("an environment");
+        let venue = Arc::new(Venue::new(env.clone(), Exchange::new(Config::default())));
+        let room = Arc::new(Semaphore::new(1));
+        let place = room.clone().try_acquire_owned().expect("a place");
+        let (mut client, stream) = duplex(PIPE);
+        let peer = SocketAddr::from(([127, 0, 0, 1], 1));
+        let served = env.spawn("client", connection(venue, Box::new(stream), peer, place));
+        let (start, mut sent) = (Instant::now(), 0);
+        while client.write_all(request).await.is_ok() {
+            sent += request.len();
+        }
+        served.ended().await;
+        assert_eq!(room.available_permits(), 1, "its place is free again");
+        (sent, start.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_asks_for_much_and_never_reads_is_given_up() {
+        let depth = b"GET /fapi/v1/depth?symbol=BTCUSDT&limit=1000 HTTP/1.1\r\nhost: x\r\n\r\n";
+        let (sent, took) = never_reads(depth).await;
+        assert!(sent <= 4 * PIPE, "{sent} bytes of requests were taken from who does not read");
+        assert!(took >= WRITE_TIMEOUT && took < 2 * WRITE_TIMEOUT, "{took:?}");
     }
 }

@@ -1,6 +1,7 @@
 //! WebSocket streams: `/ws/<stream>` sends raw events, `/stream?streams=a/b` wraps each with its stream's name.
 
 mod act;
+mod algo;
 mod connection;
 mod control;
 mod courier;

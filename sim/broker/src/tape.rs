@@ -3,6 +3,7 @@
 mod bend;
 mod csv;
 mod cursor;
+mod single;
 mod walk;
 
 use std::{sync::Arc, time::Duration};
@@ -13,6 +14,7 @@ use rust_decimal::Decimal;
 pub use bend::{Bend, bend};
 pub use csv::{HEADER, TapeError, parse_csv, to_csv};
 pub(crate) use cursor::Cursor;
+pub(crate) use single::{SingleTrade, singles};
 pub(crate) use walk::{hash, mix};
 
 use crate::config::SymbolConfig;

@@ -80,7 +80,7 @@ async fn a_refused_order_is_answered_with_its_code_and_leaves_no_position() {
     let code = async |query: &str| broker.order(query).await.code();
     assert_eq!(code("side=BUY&type=MARKET").await, -1102);
     assert_eq!(code("side=BUY&type=MARKET&quantity=0.0101").await, -1111);
-    assert_eq!(code("side=BUY&type=MARKET&quantity=121").await, -4005);
+    assert_eq!(code("side=BUY&type=MARKET&quantity=121").await, -1013);
     assert_eq!(code("side=BUY&type=MARKET&quantity=0.001").await, -4164);
     assert_eq!(code("side=BUY&type=MARKET&quantity=0.01&newClientOrderId=a%20b").await, -4015);
     assert_eq!(code("side=SELL&type=MARKET&quantity=0.01&reduceOnly=true").await, -2022);
@@ -159,7 +159,7 @@ async fn an_order_that_may_not_rest_trades_at_once_or_expires() {
         assert_eq!(too_cheap, if life == "IOC" { "EXPIRED".into() } else { Value::Null });
     }
     let fok = "side=BUY&type=LIMIT&timeInForce=FOK&quantity=0.01&price=42000";
-    assert_eq!(broker.order(fok).await.code(), -5021);
+    assert_eq!(broker.order(fok).await.code(), -2010);
 }
 
 #[tokio::test(flavor = "multi_thread")]

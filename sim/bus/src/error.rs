@@ -1,6 +1,29 @@
 //! Why a command is refused, in Redis's words: `Display` is the error reply without its leading `-`.
 
+use std::fmt::Display;
+
 use thiserror::Error;
+
+/// Bytes of a client as an error quotes them: each as the character of its number. [`line()`] makes them bytes again, whatever
+/// encoding they are in.
+pub(crate) fn quoted(bytes: &[u8]) -> String {
+    bytes.iter().copied().map(char::from).collect()
+}
+
+/// An error as it is replied: line breaks at its end are left out, others become spaces (`addReplyErrorFormatInternal`, Redis
+/// `networking.c`).
+pub(crate) fn line(error: &dyn Display) -> Vec<u8> {
+    let text = error.to_string();
+    let mut line = Vec::with_capacity(text.len());
+    for character in text.trim_end_matches(['\r', '\n']).chars() {
+        match u8::try_from(character) {
+            Ok(b'\r' | b'\n') => line.push(b' '),
+            Ok(byte) => line.push(byte),
+            Err(_) => line.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+    }
+    line
+}
 
 /// A refused command. It has changed nothing.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -50,4 +73,17 @@ pub(crate) enum CommandError {
     /// As [`CommandError::Refused`], with something of the request in it.
     #[error("{0}")]
     RefusedArgument(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_quotes_bytes_as_they_came_and_stays_on_its_line() {
+        let error =
+            |bytes| CommandError::RefusedArgument(format!("ERR Unsupported option {}", quoted(bytes)));
+        assert_eq!(line(&error(b"\xFF\xC3\xA9")), b"ERR Unsupported option \xFF\xC3\xA9");
+        assert_eq!(line(&error(b"a\r\nb\r\n")), b"ERR Unsupported option a  b");
+    }
 }

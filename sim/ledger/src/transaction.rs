@@ -8,7 +8,7 @@ use crate::{
     error::{Result, SqlError, state},
     patience::Patience,
     settings::Settings,
-    sql::{Answer, Plan, Prepared, Progress, Statement, not_available},
+    sql::{Answer, Plan, Prepared, Progress, Remembered, Statement, not_available},
     store::{Mark, TableLock},
     wire::backend::Status,
 };
@@ -39,6 +39,8 @@ pub(crate) struct Transaction {
     /// Since its first change or lock.
     writer: Option<Writer>,
     savepoints: Vec<Savepoint>,
+    /// What the session has drawn from sequences.
+    remembered: Remembered,
     pub(crate) settings: Settings,
 }
 
@@ -60,6 +62,7 @@ impl Transaction {
             started: None,
             writer: None,
             savepoints: Vec::new(),
+            remembered: Remembered::default(),
             settings,
         }
     }
@@ -95,10 +98,11 @@ impl Transaction {
     ) -> Result<Answer> {
         let plan = &prepared.plan;
         let (writes, locks) = (plan.writes(), plan.locks());
-        if writes && self.read_only {
+        let writing = if writes { Some(plan.command()) } else { prepared.draws };
+        if let Some(what) = writing.filter(|_| self.read_only) {
             return Err(SqlError::new(
                 state::READ_ONLY_TRANSACTION,
-                format!("cannot execute {} in a read-only transaction", plan.command()),
+                format!("cannot execute {what} in a read-only transaction"),
             ));
         }
         if writes || locks {
@@ -107,15 +111,29 @@ impl Transaction {
         let now = *self.started.get_or_insert_with(|| self.engine.now());
         let given = Given { params, now, process: self.process };
         // A block that has read a table keeps others from changing it.
-        if writes || locks || (self.block == Status::Open && !prepared.tables.is_empty()) {
+        if writing.is_some() || locks || (self.block == Status::Open && !prepared.tables.is_empty()) {
             self.writer()?;
         }
+        let mut progress = Progress::of(std::mem::take(&mut self.remembered));
+        let outcome = self.go_on(prepared, origin, given, &mut progress, patience).await;
+        self.remembered = progress.remembered();
+        outcome
+    }
+
+    /// Runs a statement as often as it is held up.
+    async fn go_on(
+        &self,
+        prepared: &Arc<Prepared>,
+        origin: Origin<'_>,
+        given: Given<'_>,
+        progress: &mut Progress,
+        patience: &Patience<'_>,
+    ) -> Result<Answer> {
         let mut current = prepared.clone();
-        let mut progress = Progress::default();
         loop {
             let ran = match &self.writer {
-                Some(writer) => writer.run(&current, given, &mut progress)?,
-                None => self.engine.read(&current, given)?,
+                Some(writer) => writer.run(&current, given, progress)?,
+                None => self.engine.read(&current, given, progress)?,
             };
             match ran {
                 Ran::Done(answer) => return Ok(answer),

@@ -101,13 +101,14 @@ fn sessions(grammar: &Grammar) -> impl Strategy<Value = Session> + use<> {
 enum Spoil {
     Drop,
     Repeat,
-    Replace(&'static str),
+    Replace(&'static [u8]),
     LowerCase,
 }
 
 fn spoiling() -> impl Strategy<Value = (Spoil, prop::sample::Index)> {
-    let junk =
-        prop::sample::select(vec!["", "x", "-1", "1.5", "9223372036854775808", "NX", "COUNT", "\r\n", " "]);
+    let junk: Vec<&[u8]> =
+        vec![b"", b"x", b"-1", b"1.5", b"9223372036854775808", b"NX", b"COUNT", b"\r\n", b" ", b"\xFF\xE9"];
+    let junk = prop::sample::select(junk);
     let how = prop_oneof![
         Just(Spoil::Drop),
         Just(Spoil::Repeat),

@@ -66,9 +66,8 @@ def _():
 
 @step("the account")
 def _():
-    # Not `fetch_balance`: it passes over an asset that has never moved.
-    (usdt,) = venue.fapiPrivateV2GetBalance()
-    print(usdt["asset"], usdt["balance"], usdt["availableBalance"])
+    balance = venue.fetch_balance()["USDT"]
+    print(balance["total"], balance["free"], balance["used"])
     print(venue.set_leverage(10, SYMBOL)["leverage"])
 
 
@@ -120,6 +119,27 @@ def _():
     assert len(venue.fetch_open_orders(SYMBOL)) == 2
     venue.cancel_all_orders(SYMBOL)
     print(venue.fetch_open_orders(SYMBOL))
+
+
+@step("a stop waits in the algo service, is found there, and is cancelled")
+def _():
+    waiting = {"trigger": True}
+    stop = venue.create_order(SYMBOL, "market", "sell", 0.01, None, {"stopLossPrice": 40000})
+    print(stop["type"], stop["side"], stop["triggerPrice"], stop["info"]["algoStatus"])
+    assert venue.fetch_order(stop["id"], SYMBOL, waiting)["id"] == stop["id"]
+    assert [order["id"] for order in venue.fetch_open_orders(SYMBOL, params=waiting)] == [stop["id"]]
+    assert not venue.fetch_open_orders(SYMBOL)
+    venue.cancel_order(stop["id"], SYMBOL, waiting)
+    print(venue.fetch_order(stop["id"], SYMBOL, waiting)["info"]["algoStatus"])
+
+
+@step("a stop trails behind the market")
+def _():
+    trail = {"trailingPercent": "1.5", "trailingTriggerPrice": 60000}
+    info = venue.create_order(SYMBOL, "market", "sell", 0.01, None, trail)["info"]
+    print(info["orderType"], info["callbackRate"], info["activatePrice"])
+    venue.cancel_all_orders(SYMBOL, {"trigger": True})
+    print(venue.fetch_open_orders(SYMBOL, params={"trigger": True}))
 
 
 @step("what must be refused")

@@ -166,7 +166,8 @@ printf '*3\r\n$3\r\nSET\r\n$5\r\npiped\r\n$1\r\n1\r\n*2\r\n$4\r\nINCR\r\n$5\r\np
 known GET piped
 
 echo "@@ a subscriber hears what is published"
-coproc LISTENER { known --csv SUBSCRIBE news; }
+# `exec`, so that killing it ends the client and not a shell around it.
+coproc LISTENER { exec "$client" -h 127.0.0.1 -p "$port" --no-auth-warning -a "$password" --csv SUBSCRIBE news; }
 listener=$LISTENER_PID
 read -r line <&"${LISTENER[0]}" && echo "$line"
 read -r line <&"${LISTENER[0]}" && echo "$line"
@@ -175,6 +176,8 @@ read -r line <&"${LISTENER[0]}" && echo "$line"
 known PUBSUB NUMSUB news other
 kill "$listener"
 wait "$listener" 2>/dev/null
+# The server notices a moment later.
+until [[ $(known --csv PUBSUB NUMSUB news) == '"news",0' ]]; do :; done
 
 echo "@@ a blocked reader is fed"
 heard=$(mktemp)

@@ -9,6 +9,7 @@ use crate::{BoxListener, BoxStream, Listener, Net};
 
 pub(super) struct OsNet {
     pub(super) listen_ip: String,
+    pub(super) ports: BTreeMap<u16, u16>,
     pub(super) hosts: BTreeMap<String, (String, u16)>,
 }
 
@@ -22,6 +23,7 @@ impl Net for OsNet {
     }
 
     async fn listen(&self, port: u16) -> io::Result<BoxListener> {
+        let port = self.ports.get(&port).copied().unwrap_or(port);
         Ok(Box::new(OsListener(TcpListener::bind((self.listen_ip.as_str(), port)).await?)))
     }
 }

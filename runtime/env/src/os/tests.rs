@@ -17,9 +17,14 @@ fn on_this_machine(test: impl AsyncFnOnce(Env)) {
         ("sleeper".to_string(), command("sleep", &["600"])),
         ("ghost".to_string(), command("/nowhere/ghost", &[])),
     ]);
-    let hosts = BTreeMap::new();
-    let config =
-        Config { data_dir: directory.path().join("data"), listen_ip: "127.0.0.1".into(), hosts, commands };
+    let config = Config {
+        data_dir: directory.path().join("data"),
+        listen_ip: "127.0.0.1".into(),
+        // Port 1 is for root only, and 0 for any that is free.
+        ports: BTreeMap::from([(1, 0)]),
+        hosts: BTreeMap::new(),
+        commands,
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async { test(env(config).expect("a directory and signals")).await });
 }
@@ -53,6 +58,8 @@ fn a_stream_carries_bytes_and_a_taken_port_is_refused() {
         let port = listener.local_addr().expect("it is bound").port();
         let taken = env.net.listen(port).await.err().map(|error| error.kind());
         assert_eq!(taken, Some(io::ErrorKind::AddrInUse));
+        let elsewhere = env.net.listen(1).await.expect("another port stands for it");
+        assert_ne!(elsewhere.local_addr().expect("it is bound").port(), 1);
         let echo = env.spawn("echo", async move {
             let (mut stream, _) = listener.accept().await.expect("a client");
             let mut byte = [0];

@@ -1,30 +1,39 @@
 //! Writes to the ledger what became of the orders, in the order in which it became known.
 //!
-//! What the ledger refuses is written again until it accepts: records wait in memory. A crash loses none of them for good,
-//! because an order whose end is not written down is asked for again. No limit is needed: entries stop when the ledger
+//! What the ledger refuses is written again until it accepts: records wait in memory. A crash, or the end of the term, loses
+//! none of them for good: the next leader asks about every order whose end is not written down, and imports missing fills. No limit is needed: entries stop when the ledger
 //! refuses their intents, and exits when the outbox is full. A row that the ledger refuses for good stops the books, visibly.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use env::{Env, WallTime, fact};
 use redis::Pipeline;
+use rust_decimal::Decimal;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+use tokio_postgres::Row;
 
-use super::{durability::insert, outbox::Outbox};
+use super::{
+    durability::insert,
+    holdings::{Holding, Holdings},
+    latch_store,
+    outbox::Outbox,
+};
 use crate::{
     clients::{
         backoff::Backoff,
         bus::Bus,
-        ledger::{Ledger, LedgerError, Statement},
+        ledger::{Ledger, LedgerError, Statement, column},
     },
-    core::{ClientOrderId, Fill, Intent, Position, Status, Symbol},
+    core::{ClientOrderId, Epoch, Fill, Intent, LatchAct, Price, Qty, Status},
     streams,
 };
 
 /// How many records one transaction holds.
 const BATCH: usize = 16;
 
-const SET_STATUS: &str = "UPDATE order_intents SET status = $2, reason = $3 WHERE client_order_id = $1";
+/// The end of an order is final, whoever wrote it.
+const SET_STATUS: &str = "UPDATE order_intents SET status = $2, reason = $3 WHERE client_order_id = $1 \
+    AND status NOT IN ('FILLED', 'CANCELED', 'EXPIRED', 'REJECTED')";
 
 const ADD_EVENT: &str = "INSERT INTO order_events (client_order_id, status, reason, at) VALUES ($1, $2, $3, $4) \
     ON CONFLICT (client_order_id, status) DO NOTHING";
@@ -32,14 +41,13 @@ const ADD_EVENT: &str = "INSERT INTO order_events (client_order_id, status, reas
 const ADD_FILL: &str = "INSERT INTO fills (symbol, trade_id, client_order_id, side, qty, price, fee, ts) \
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (symbol, trade_id) DO NOTHING";
 
-const SET_POSITION: &str = "INSERT INTO positions (symbol, qty, avg_price) VALUES ($1, $2, $3) \
-    ON CONFLICT (symbol) DO UPDATE SET qty = excluded.qty, avg_price = excluded.avg_price";
-
 /// Something to be written down.
 #[derive(Clone, Debug)]
 pub(super) enum Record {
     /// An intent that only the outbox has.
     Intent(Intent),
+    /// A latch changed.
+    Latch(LatchAct),
     /// An order reached a status.
     Status { id: ClientOrderId, status: Status, reason: Option<String>, at: WallTime },
     /// An intent was given up; if the ledger has it after all, it is not to be acted on.
@@ -63,60 +71,65 @@ impl Books {
 
     /// Hands over a record.
     pub(super) fn write(&self, record: Record) {
-        // The keeper ends with the process only, and then nobody misses the record.
+        // The keeper ends with its term only; what it did not write then, the next leader finds out.
         let _ = self.send.send(record);
     }
 }
 
-/// Writes records until there can be no more.
+/// Writes the records of one term until there can be no more.
 pub(super) async fn keep(
     env: Env,
     mut records: UnboundedReceiver<Record>,
-    positions: BTreeMap<Symbol, Position>,
+    holdings: Holdings,
     outbox: Option<Arc<Outbox>>,
+    epoch: Epoch,
+    announce: UnboundedSender<Booked>,
 ) {
-    let (announce, booked) = mpsc::unbounded_channel();
-    env.spawn("trader.fills", announce_fills(env.clone(), booked));
-    let mut keeper = Keeper { ledger: Ledger::new(env.clone(), "trader.books"), env, positions };
+    let mut keeper = Keeper { ledger: Ledger::new(env.clone(), "trader.books"), env, holdings, epoch };
     let mut batch = Vec::with_capacity(BATCH);
     while records.recv_many(&mut batch, BATCH).await > 0 {
-        keeper.write(&batch).await;
+        let booked = keeper.write(&batch).await;
         let mut drained = 0_u64;
         for record in batch.drain(..) {
-            match record {
-                Record::Intent(intent) => {
-                    drained += 1;
-                    if let Some(outbox) = &outbox {
-                        outbox.release(&intent.client_order_id).await;
-                    }
+            if let Record::Intent(intent) = record {
+                drained += 1;
+                if let Some(outbox) = &outbox {
+                    outbox.release(&intent.client_order_id).await;
                 }
-                Record::Fill(fill) => {
-                    report(&fill);
-                    // As above: without a receiver the process is ending.
-                    let _ = announce.send(fill);
-                }
-                Record::Status { .. } | Record::Withdrawn { .. } => {}
             }
         }
         if drained > 0 {
             fact!("outbox.drained", count = drained);
         }
+        for booked in booked {
+            report(&booked.fill);
+            // As above: without a receiver the term is ending.
+            let _ = announce.send(booked);
+        }
     }
+}
+
+/// A fill that is in the ledger, and what is held with it.
+pub(super) struct Booked {
+    pub(super) fill: Fill,
+    pub(super) holding: Holding,
 }
 
 struct Keeper {
     env: Env,
     ledger: Ledger,
     /// As the ledger has them, or will have them once the current records are written.
-    positions: BTreeMap<Symbol, Position>,
+    holdings: Holdings,
+    epoch: Epoch,
 }
 
 impl Keeper {
-    /// Writes records in one transaction, again and again until it is committed.
-    async fn write(&mut self, records: &[Record]) {
+    /// Writes records in one transaction, again and again until it is committed; returns what was booked.
+    async fn write(&mut self, records: &[Record]) -> Vec<Booked> {
         let mut statements = Vec::with_capacity(2 * records.len());
+        let mut booked = Vec::new();
         for record in records {
-            self.statements(record, &mut statements);
+            booked.extend(self.statements(record, &mut statements));
         }
         let mut backoff = Backoff::reconnect("trader.books");
         let mut reported = false;
@@ -127,12 +140,16 @@ impl Keeper {
             }
             backoff.wait(&self.env).await;
         }
+        booked
     }
 
     /// Absolute values and keyed inserts only: a transaction whose commit is unknown is run again.
-    fn statements(&mut self, record: &Record, statements: &mut Vec<Statement>) {
+    fn statements(&mut self, record: &Record, statements: &mut Vec<Statement>) -> Option<Booked> {
         match record {
-            Record::Intent(intent) => statements.push(insert(intent, None, self.env.clock.now())),
+            Record::Intent(intent) => {
+                statements.push(insert(intent, Status::Intent, None, self.epoch, self.env.clock.now()));
+            }
+            Record::Latch(act) => statements.extend(latch_store::to_record(act, self.env.clock.now())),
             Record::Status { id, status, reason, at } => {
                 let set = Statement::new(SET_STATUS).text(id).text(status).optional_text(reason.as_deref());
                 let add = Statement::new(ADD_EVENT).text(id).text(status).optional_text(reason.as_deref());
@@ -143,16 +160,17 @@ impl Keeper {
                 statements.push(set.optional_text(Some(reason)));
             }
             Record::Fill(fill) => {
-                let position = self.positions.entry(fill.symbol.clone()).or_default();
-                position.fill(fill.side, fill.qty, fill.price);
-                let set = Statement::new(SET_POSITION).text(&fill.symbol);
-                statements.extend([add_fill(fill), set.number(position.qty).number(position.avg_price)]);
+                let holding = self.holdings.apply(fill);
+                statements.extend([add_fill(fill), holding.row(&fill.symbol, self.epoch)]);
+                return Some(Booked { fill: fill.clone(), holding });
             }
         }
+        None
     }
 }
 
-fn add_fill(fill: &Fill) -> Statement {
+/// The statement that books a fill, once however often it is run.
+pub(super) fn add_fill(fill: &Fill) -> Statement {
     Statement::new(ADD_FILL)
         .text(&fill.symbol)
         // The exchange's ids stay far below 2⁶³.
@@ -165,7 +183,8 @@ fn add_fill(fill: &Fill) -> Statement {
         .time(fill.time)
 }
 
-fn report(fill: &Fill) {
+/// Reports that a fill is in the ledger.
+pub(super) fn report(fill: &Fill) {
     fact!(
         "fill.booked",
         symbol = %fill.symbol,
@@ -176,15 +195,47 @@ fn report(fill: &Fill) {
     );
 }
 
-/// Tells the bus of booked fills. A bus that is down holds up this task and not the books.
-async fn announce_fills(env: Env, mut booked: UnboundedReceiver<Fill>) {
+/// Tells the bus of what was booked. A bus that is down holds up this task and not the books.
+///
+/// It begins with `positions`, which put the bus right, and the fills that a takeover has `imported`.
+pub(super) async fn announce(
+    env: Env,
+    positions: Pipeline,
+    imported: Vec<Fill>,
+    mut booked: UnboundedReceiver<Booked>,
+) {
     let mut bus = Bus::for_commands(env, "trader.fills");
+    let mut begin = positions;
+    for fill in &imported {
+        begin.add_command(streams::add_fill(fill));
+    }
+    bus.insist_all(&begin).await;
     let mut batch = Vec::with_capacity(BATCH);
     while booked.recv_many(&mut batch, BATCH).await > 0 {
         let mut add = Pipeline::new();
-        for fill in batch.drain(..) {
-            add.add_command(streams::add_fill(&fill));
+        for Booked { fill, holding } in batch.drain(..) {
+            add.add_command(streams::add_fill(&fill)).add_command(holding.field(&fill.symbol));
         }
         bus.insist_all(&add).await;
     }
+}
+
+pub(super) fn qty(row: &Row) -> Result<Qty, LedgerError> {
+    Qty::new(column::<Decimal>(row, "qty")?).map_err(malformed)
+}
+
+pub(super) fn price(row: &Row) -> Result<Price, LedgerError> {
+    Price::new(column::<Decimal>(row, "price")?).map_err(malformed)
+}
+
+pub(super) fn parsed<T>(row: &Row, name: &str) -> Result<T, LedgerError>
+where
+    T: std::str::FromStr,
+    T::Err: std::fmt::Display,
+{
+    column::<&str>(row, name)?.parse().map_err(malformed)
+}
+
+pub(super) fn malformed(error: impl std::fmt::Display) -> LedgerError {
+    LedgerError::Malformed(error.to_string())
 }

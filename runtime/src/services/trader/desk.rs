@@ -19,6 +19,7 @@ use super::{
     durability::{Durability, Stored},
     events::Event,
     intake::Incoming,
+    leave::Leave,
 };
 use crate::{
     clients::{
@@ -51,6 +52,7 @@ pub(super) struct Desk {
     broker: Broker,
     durability: Arc<Durability>,
     books: Books,
+    leave: Leave,
     orders: BTreeMap<ClientOrderId, Tracked>,
     seen: Seen,
     work: FuturesUnordered<BoxFuture<Done>>,
@@ -86,9 +88,20 @@ enum Next {
 }
 
 impl Desk {
-    pub(super) fn new(env: Env, broker: Broker, durability: Arc<Durability>, books: Books) -> Self {
+    pub(super) fn new(
+        env: Env,
+        broker: Broker,
+        durability: Arc<Durability>,
+        books: Books,
+        leave: Leave,
+    ) -> Self {
         let (orders, seen, work) = (BTreeMap::new(), Seen::default(), FuturesUnordered::new());
-        Self { env, broker, durability, books, orders, seen, work }
+        Self { env, broker, durability, books, leave, orders, seen, work }
+    }
+
+    /// How many orders there are of which nobody knows whether the exchange has them.
+    pub(super) fn unknown(&self) -> u64 {
+        self.orders.values().filter(|tracked| tracked.order.status() == Status::Unknown).count() as u64
     }
 
     /// Takes up orders of an earlier life: whether they were sent is for the broker to say.
@@ -244,10 +257,19 @@ impl Desk {
         tracked.sent_at = Instant::now();
         tracked.attempts += 1;
         tracked.in_flight = true;
-        fact!("order.sent", client_order_id = %id, attempt = tracked.attempts);
-        let (broker, intent) = (self.broker.clone(), tracked.order.intent().clone());
+        let attempt = tracked.attempts;
+        let (broker, leave, intent) =
+            (self.broker.clone(), self.leave.clone(), tracked.order.intent().clone());
         self.work.push(Box::pin(async move {
-            let answer = broker.place(&intent).await;
+            // Nothing may be awaited between this question and the sending.
+            let answer = match leave.may_send(Instant::now(), &intent) {
+                Ok(epoch) => {
+                    let id = &intent.client_order_id;
+                    fact!("order.sent", client_order_id = %id, attempt, epoch = epoch.get());
+                    broker.place(&intent).await
+                }
+                Err(halts) => Err(BrokerError::NotSent(halts.to_string())),
+            };
             Done::Placed(intent.client_order_id, answer)
         }));
         self.apply(id, Input::Sent);

@@ -14,7 +14,7 @@ use crate::{
         backoff::Backoff,
         ledger::{Ledger, LedgerError, Statement, column},
     },
-    core::{Intent, Status},
+    core::{Epoch, Intent, Status},
 };
 
 /// How long an entry may take to be stored. With `desk::ENTRY_AGE_LIMIT` it keeps the price of an entry below 30 s of age.
@@ -28,8 +28,8 @@ const RETRY_FIRST: Duration = Duration::from_millis(50);
 const RETRY_CAP: Duration = Duration::from_millis(500);
 
 const INSERT: &str = "INSERT INTO order_intents \
-    (client_order_id, intent_id, symbol, side, qty, price, reduce_only, status, signal_position, created_at) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (client_order_id) DO NOTHING";
+    (client_order_id, intent_id, symbol, side, qty, price, reduce_only, status, signal_position, epoch, created_at) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (client_order_id) DO NOTHING";
 
 const STATUS: &str = "SELECT status FROM order_intents WHERE client_order_id = $1";
 
@@ -49,8 +49,9 @@ pub(super) enum Stored {
 /// The places that make an intent durable.
 pub(super) struct Durability {
     env: Env,
-    ledger: Ledger,
+    ledger: Arc<Ledger>,
     outbox: Option<Arc<Outbox>>,
+    epoch: Epoch,
 }
 
 /// What the attempts to reach the ledger have come to.
@@ -60,8 +61,14 @@ struct Attempts {
 }
 
 impl Durability {
-    pub(super) const fn new(env: Env, ledger: Ledger, outbox: Option<Arc<Outbox>>) -> Self {
-        Self { env, ledger, outbox }
+    /// For the intents of the leader of `epoch`.
+    pub(super) const fn new(
+        env: Env,
+        ledger: Arc<Ledger>,
+        outbox: Option<Arc<Outbox>>,
+        epoch: Epoch,
+    ) -> Self {
+        Self { env, ledger, outbox, epoch }
     }
 
     /// Stores an intent whose signal stands at `position`.
@@ -86,7 +93,7 @@ impl Durability {
 
     /// Tries until the ledger gives a definite answer; `None` when that is a refusal.
     async fn in_ledger(&self, intent: &Intent, position: &str, attempts: &mut Attempts) -> Option<Stored> {
-        let insert = insert(intent, Some(position), self.env.clock.now());
+        let insert = insert(intent, Status::Intent, Some(position), self.epoch, self.env.clock.now());
         let mut backoff = Backoff::new("trader.store_intent", RETRY_FIRST, RETRY_CAP);
         let mut lost_one = false;
         loop {
@@ -121,7 +128,13 @@ impl Durability {
 }
 
 /// The statement that stores an intent, once however often it is run.
-pub(super) fn insert(intent: &Intent, position: Option<&str>, now: env::WallTime) -> Statement {
+pub(super) fn insert(
+    intent: &Intent,
+    status: Status,
+    position: Option<&str>,
+    epoch: Epoch,
+    now: env::WallTime,
+) -> Statement {
     Statement::new(INSERT)
         .text(&intent.client_order_id)
         .text(&intent.intent_id)
@@ -130,7 +143,8 @@ pub(super) fn insert(intent: &Intent, position: Option<&str>, now: env::WallTime
         .number(intent.qty.get())
         .number(intent.price.get())
         .flag(intent.reduce_only)
-        .text(Status::Intent)
+        .text(status)
         .optional_text(position)
+        .int(i64::try_from(epoch.get()).unwrap_or(i64::MAX))
         .time(now)
 }

@@ -6,6 +6,7 @@ use tokio::sync::mpsc;
 use crate::{
     clients::bus::{self, Bus, Cursor},
     core::Signal,
+    status::Status,
     streams,
 };
 
@@ -18,7 +19,7 @@ pub(super) struct Incoming {
 }
 
 /// Reads from behind `position`, or from the first signal that the bus has, until nobody receives.
-pub(super) async fn read(env: Env, position: Option<String>, send: mpsc::Sender<Incoming>) {
+pub(super) async fn read(env: Env, position: Option<String>, send: mpsc::Sender<Incoming>, status: Status) {
     let mut bus = Bus::for_reading(env, "trader.signals");
     let mut cursor = match position {
         Some(position) => Cursor::after(streams::SIGNALS, position),
@@ -26,6 +27,7 @@ pub(super) async fn read(env: Env, position: Option<String>, send: mpsc::Sender<
     };
     loop {
         let reply = bus.insist(&cursor.read()).await;
+        status.beat("scan_heartbeat_seconds");
         for entry in bus::streams(&reply).flat_map(|(_, entries)| entries) {
             match streams::signal(&entry) {
                 Ok(signal) => {

@@ -121,6 +121,11 @@ impl Outbox {
         }
     }
 
+    /// How many intents wait for the ledger.
+    pub(super) async fn depth(&self) -> u64 {
+        self.slots.lock().await.used.len() as u64
+    }
+
     async fn clear(&self, number: usize) {
         if let Err(error) = write_all_at(&*self.file, &[0; HEADER], offset(number)).await {
             fact!("outbox.not_cleared", slot = number, reason = %error);

@@ -1,92 +1,129 @@
-//! Finds what an earlier life of this process left unresolved.
+//! Takes over what earlier leaders left behind: this trader's own earlier terms, or the other trader's.
 //!
-//! Everything that is not done with may have been sent: whether it was is for the broker to say.
+//! First the ledger learns what only this trader's outbox knows, then what only the exchange knows. Every order that is not
+//! done with after that may have been sent: whether it was is for the exchange to say.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use env::{Env, fact};
-use rust_decimal::Decimal;
 use tokio_postgres::Row;
 
+use super::{
+    books::{self, parsed},
+    durability,
+    holdings::Holdings,
+    outbox::Outbox,
+    reconciliation::{self, Unreconciled},
+};
 use crate::{
     clients::{
         backoff::Backoff,
+        broker::Broker,
         ledger::{Ledger, LedgerError, Statement, column},
     },
-    core::{ClientOrderId, Intent, Order, Position, Price, Qty, Symbol},
+    core::{ClientOrderId, Epoch, Fill, Intent, Order, Price, Qty, Status},
+    status::Status as Shown,
 };
 
 const UNRESOLVED: &str = "SELECT client_order_id, intent_id, symbol, side, qty, price, reduce_only, status \
     FROM order_intents WHERE status IN ('INTENT', 'SENT', 'ACKED', 'UNKNOWN', 'PARTIAL') ORDER BY client_order_id";
 
-const FILLS: &str = "SELECT trade_id, qty, price FROM fills WHERE client_order_id = $1 ORDER BY trade_id";
-
-const POSITIONS: &str = "SELECT symbol, qty, avg_price FROM positions ORDER BY symbol";
-
 const NEWEST_SIGNAL: &str = "SELECT signal_position FROM order_intents WHERE signal_position IS NOT NULL \
     ORDER BY created_at DESC LIMIT 1";
 
-const KNOWN: &str = "SELECT status FROM order_intents WHERE client_order_id = $1";
-
-/// What the ledger and the outbox know.
+/// What a new term begins with.
 pub(super) struct Recovered {
     /// Orders to be resolved.
     pub(super) orders: Vec<Order>,
-    /// Intents that the ledger has yet to learn of.
-    pub(super) only_in_outbox: Vec<Intent>,
-    /// Intents whose place in the outbox is free to be used again.
-    pub(super) in_ledger_too: Vec<ClientOrderId>,
     /// The booked positions.
-    pub(super) positions: BTreeMap<Symbol, Position>,
+    pub(super) holdings: Holdings,
+    /// Fills that nobody had booked.
+    pub(super) imported: Vec<Fill>,
     /// Where the newest signal stands that has an intent.
     pub(super) signal_position: Option<String>,
 }
 
-/// Reads until the ledger has answered everything.
-pub(super) async fn insist(env: &Env, ledger: &Ledger, held: Vec<Intent>) -> Recovered {
+/// Those whom a takeover asks.
+pub(super) struct Sources<'a> {
+    pub(super) env: &'a Env,
+    pub(super) ledger: &'a Ledger,
+    pub(super) broker: &'a Broker,
+    pub(super) status: &'a Shown,
+}
+
+/// Tries until ledger and exchange have answered everything.
+pub(super) async fn insist(
+    sources: &Sources<'_>,
+    epoch: Epoch,
+    outbox: Option<&Outbox>,
+    held: &[Intent],
+) -> Recovered {
     let mut backoff = Backoff::reconnect("trader.recovery");
     loop {
-        match recover(ledger, &held).await {
+        match take_over(sources, epoch, outbox, held).await {
             Ok(recovered) => return recovered,
             Err(error) => fact!("trader.recovery_failed", reason = %error),
         }
-        backoff.wait(env).await;
+        backoff.wait(sources.env).await;
     }
 }
 
-async fn recover(ledger: &Ledger, held: &[Intent]) -> Result<Recovered, LedgerError> {
-    let mut orders = Vec::new();
-    for row in ledger.query(&Statement::new(UNRESOLVED)).await? {
-        let (intent, status) = (intent(&row)?, parsed(&row, "status")?);
-        let fills = fills(ledger, &intent.client_order_id).await?;
-        orders.push(Order::restored(intent, status, fills));
-    }
-    let (mut only_in_outbox, mut in_ledger_too) = (Vec::new(), Vec::new());
-    let unresolved: BTreeSet<&ClientOrderId> =
-        orders.iter().map(|order| &order.intent().client_order_id).collect();
-    for intent in held {
-        let id = &intent.client_order_id;
-        if unresolved.contains(id) || !ledger.query(&Statement::new(KNOWN).text(id)).await?.is_empty() {
-            in_ledger_too.push(id.clone());
-        } else {
-            only_in_outbox.push(intent.clone());
-        }
-    }
-    orders.extend(only_in_outbox.iter().cloned().map(Order::new));
-    let positions = ledger.query(&Statement::new(POSITIONS)).await?;
+async fn take_over(
+    sources: &Sources<'_>,
+    epoch: Epoch,
+    outbox: Option<&Outbox>,
+    held: &[Intent],
+) -> Result<Recovered, Unreconciled> {
+    let Sources { env, ledger, broker, status } = *sources;
+    drain(env, ledger, epoch, outbox, held).await?;
+    let imported = reconciliation::run(env, ledger, broker, epoch, status).await?;
+    let booked = reconciliation::booked(ledger).await?;
+    // Written under this epoch, the rows are safe from a write of an earlier leader that is still on its way.
+    ledger.transaction(&booked.holdings.rows(epoch).collect::<Vec<_>>()).await?;
+    imported.iter().for_each(books::report);
     let newest = ledger.query(&Statement::new(NEWEST_SIGNAL)).await?;
     Ok(Recovered {
-        orders,
-        only_in_outbox,
-        in_ledger_too,
-        positions: positions.iter().map(position).collect::<Result<_, _>>()?,
+        orders: unresolved(ledger, &booked.fills).await?,
+        holdings: booked.holdings,
+        imported,
         signal_position: newest.first().map(|row| column(row, "signal_position")).transpose()?,
     })
 }
 
-async fn fills(ledger: &Ledger, id: &ClientOrderId) -> Result<BTreeMap<u64, (Qty, Price)>, LedgerError> {
-    let rows = ledger.query(&Statement::new(FILLS).text(id)).await?;
-    rows.iter().map(|row| Ok((trade_id(row)?, (qty(row)?, price(row)?)))).collect()
+/// Hands the outbox's intents to the ledger, which may have them already.
+async fn drain(
+    env: &Env,
+    ledger: &Ledger,
+    epoch: Epoch,
+    outbox: Option<&Outbox>,
+    held: &[Intent],
+) -> Result<(), LedgerError> {
+    let Some(outbox) = outbox.filter(|_| !held.is_empty()) else {
+        return Ok(());
+    };
+    let now = env.clock.now();
+    let rows = held.iter().map(|intent| durability::insert(intent, Status::Intent, None, epoch, now));
+    ledger.transaction(&rows.collect::<Vec<_>>()).await?;
+    for intent in held {
+        outbox.release(&intent.client_order_id).await;
+    }
+    fact!("outbox.drained", count = held.len() as u64);
+    Ok(())
+}
+
+async fn unresolved(ledger: &Ledger, booked: &[Fill]) -> Result<Vec<Order>, LedgerError> {
+    let mut fills: BTreeMap<&ClientOrderId, BTreeMap<u64, (Qty, Price)>> = BTreeMap::new();
+    for fill in booked {
+        fills.entry(&fill.client_order_id).or_default().insert(fill.trade_id, (fill.qty, fill.price));
+    }
+    let rows = ledger.query(&Statement::new(UNRESOLVED)).await?;
+    rows.iter()
+        .map(|row| {
+            let (intent, status) = (intent(row)?, parsed(row, "status")?);
+            let known = fills.remove(&intent.client_order_id).unwrap_or_default();
+            Ok(Order::restored(intent, status, known))
+        })
+        .collect()
 }
 
 fn intent(row: &Row) -> Result<Intent, LedgerError> {
@@ -95,37 +132,8 @@ fn intent(row: &Row) -> Result<Intent, LedgerError> {
         intent_id: parsed(row, "intent_id")?,
         symbol: parsed(row, "symbol")?,
         side: parsed(row, "side")?,
-        qty: qty(row)?,
-        price: price(row)?,
+        qty: books::qty(row)?,
+        price: books::price(row)?,
         reduce_only: column(row, "reduce_only")?,
     })
-}
-
-fn position(row: &Row) -> Result<(Symbol, Position), LedgerError> {
-    let position = Position { qty: column(row, "qty")?, avg_price: column(row, "avg_price")? };
-    Ok((parsed(row, "symbol")?, position))
-}
-
-fn qty(row: &Row) -> Result<Qty, LedgerError> {
-    Qty::new(column::<Decimal>(row, "qty")?).map_err(malformed)
-}
-
-fn price(row: &Row) -> Result<Price, LedgerError> {
-    Price::new(column::<Decimal>(row, "price")?).map_err(malformed)
-}
-
-fn trade_id(row: &Row) -> Result<u64, LedgerError> {
-    u64::try_from(column::<i64>(row, "trade_id")?).map_err(malformed)
-}
-
-fn parsed<T>(row: &Row, name: &str) -> Result<T, LedgerError>
-where
-    T: std::str::FromStr,
-    T::Err: std::fmt::Display,
-{
-    column::<&str>(row, name)?.parse().map_err(malformed)
-}
-
-fn malformed(error: impl std::fmt::Display) -> LedgerError {
-    LedgerError::Malformed(error.to_string())
 }

@@ -60,7 +60,7 @@ impl State {
         let rest = NewOrder { quantity: terms.quantity - executed, ..terms.clone() };
         let mut updates = Vec::new();
         if rest.quantity <= Decimal::ZERO {
-            updates.push(self.end(now, id, OrderStatus::Canceled));
+            self.end(now, id, OrderStatus::Canceled, &mut updates);
         } else {
             self.check_funds(account, &rest, &Preview::default(), Some(id))?;
             if rest.price == before.price && terms.quantity < before.quantity {
@@ -84,7 +84,7 @@ impl State {
     ) {
         self.withdraw(id);
         if self.check_arrival(rest, &self.preview(rest, rest.quantity)).is_err() {
-            updates.push(self.end(now, id, OrderStatus::Canceled));
+            self.end(now, id, OrderStatus::Canceled, updates);
             return;
         }
         self.note_amendment(now, id, terms, updates);
@@ -99,7 +99,7 @@ impl State {
         order.amendments += 1;
         order.updated_at = now;
         let account = order.account;
-        updates.push(Update::order(now, self.order(id), Execution::Amended));
+        Update::note(updates, now, self.order(id), Execution::Amended);
         env::fact!("broker.order_amended", client_order_id = %client_order_id, qty = %qty, price = %price);
         self.record(now, account, Event::OrderAmended { order_id: id, client_order_id, qty, price });
     }

@@ -83,7 +83,7 @@ impl State {
         if self.may_rest(id) {
             self.rest(id);
         } else {
-            updates.push(self.end(now, id, OrderStatus::Expired));
+            self.end(now, id, OrderStatus::Expired, updates);
         }
     }
 
@@ -176,7 +176,7 @@ impl State {
             };
             let idle: Vec<u64> = self.open_orders(account).filter(idle).map(|order| order.id).collect();
             for id in idle {
-                updates.push(self.end(now, id, OrderStatus::Expired));
+                self.end(now, id, OrderStatus::Expired, updates);
             }
         }
     }
@@ -193,6 +193,9 @@ impl State {
             if order.remaining().is_zero() { OrderStatus::Filled } else { OrderStatus::PartiallyFilled };
         order.trades = (if order.trades.0 == 0 { trade_id } else { order.trades.0 }, trade_id);
         if !order.status.is_open() {
+            if let Some(algo) = &mut order.algo {
+                algo.end(order.status);
+            }
             self.open.remove(&id);
             self.withdraw(id);
         }
@@ -239,7 +242,7 @@ impl State {
             unrealized: position.unrealized(market.mark()),
         };
         updates.push(Update { account, at: now, change: Change::Balance(Box::new(balance)) });
-        updates.push(Update::order(now, order, Execution::Trade(fill.clone())));
+        Update::note(updates, now, order, Execution::Trade(fill.clone()));
         self.record(now, account, Event::Fill(fill));
     }
 }
@@ -297,8 +300,10 @@ mod tests {
             price: limit.map_or(Decimal::ZERO, dec),
             reduce_only: false,
             stop_price: Decimal::ZERO,
+            trail: None,
             working_type: WorkingType::Contract,
             close_position: false,
+            algo: false,
         }
     }
 

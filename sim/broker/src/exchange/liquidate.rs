@@ -8,7 +8,7 @@
 use env::WallTime;
 use rust_decimal::Decimal;
 
-use super::{Change, Endangered, State, Update};
+use super::{Change, Endangered, State, Update, Which};
 use crate::{
     journal::Event,
     margin::Margin,
@@ -69,7 +69,7 @@ impl State {
 
     fn liquidate(&mut self, now: WallTime, account: usize, updates: &mut Vec<Update>) {
         for market in 0..self.markets.len() {
-            let cancelled = self.cancel_all(now, account, market);
+            let cancelled = self.cancel_all(now, account, market, Which::All);
             updates.extend(cancelled);
         }
         for market in 0..self.markets.len() {
@@ -98,8 +98,10 @@ impl State {
             price: Decimal::ZERO,
             reduce_only: true,
             stop_price: Decimal::ZERO,
+            trail: None,
             working_type: WorkingType::Contract,
             close_position: false,
+            algo: false,
         };
         let (client_order_id, side, qty) = (terms.client_order_id.clone(), terms.side, terms.quantity);
         let symbol = self.markets[market].symbol.clone();

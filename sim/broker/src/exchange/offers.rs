@@ -4,7 +4,10 @@
 use rust_decimal::Decimal;
 
 use super::State;
-use crate::order::{NewOrder, Side};
+use crate::{
+    differences::{LEVELS, Levels},
+    order::{NewOrder, Side},
+};
 
 /// Something to trade with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,6 +122,25 @@ impl State {
             }
         }
         levels
+    }
+
+    /// The order book that streams of differences tell of.
+    pub fn levels(&self, market: usize) -> Levels {
+        let of = |side| {
+            let levels = self.depth(market, side, LEVELS).into_iter();
+            levels.map(move |(price, quantity)| ((side, price), quantity))
+        };
+        of(Side::Buy).chain(of(Side::Sell)).collect()
+    }
+
+    /// Notes that somebody has read the order book between two tellings of its differences.
+    pub fn note_reading(&mut self, market: usize) {
+        let of = &self.markets[market];
+        if !of.differences.values().any(|listeners| listeners.is_behind(of.version)) {
+            return;
+        }
+        let book = self.levels(market);
+        self.markets[market].differences.values_mut().for_each(|listeners| listeners.read(&book));
     }
 
     pub fn top(&self, market: usize) -> Top {

@@ -7,6 +7,7 @@ use rust_decimal::Decimal;
 
 use super::{Execution, Preview, State, Update, index};
 use crate::{
+    algo::Algo,
     config::ClientOrderIds,
     error::{ApiError, Filter},
     filters,
@@ -30,6 +31,26 @@ pub(crate) enum OrderRef<'a> {
     ClientId(&'a str),
 }
 
+/// Which of an account's open orders a request is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Which {
+    All,
+    /// Those that wait in the algo service.
+    Algo,
+    /// Those that do not.
+    Orders,
+}
+
+impl Which {
+    pub fn has(self, order: &Order) -> bool {
+        match self {
+            Self::All => true,
+            Self::Algo => order.is_algo_only(),
+            Self::Orders => !order.is_algo_only(),
+        }
+    }
+}
+
 impl State {
     /// A client order id for an order that came without one.
     pub fn next_client_order_id(&mut self) -> Arc<str> {
@@ -48,6 +69,7 @@ impl State {
             qty: order.quantity,
             price: order.price,
             stop_price: order.stop_price,
+            trail: order.trail,
             reduce_only: order.reduce_only,
             close_position: order.close_position,
         };
@@ -77,7 +99,9 @@ impl State {
         let id = self.accept(now, account, terms, &mut updates);
         let accepted = self.order(id).clone();
         if accepted.is_waiting() {
-            self.markets[accepted.terms.market].triggers.insert(&accepted.terms, id);
+            let market = &mut self.markets[accepted.terms.market];
+            let watched = market.watched(accepted.terms.working_type);
+            market.triggers.insert(&accepted.terms, id, watched);
         } else {
             self.meet_market(now, id, &mut updates);
             self.settle(now, &mut updates);
@@ -105,12 +129,18 @@ impl State {
 
     /// An account's order.
     pub fn find(&self, account: usize, market: usize, order: OrderRef<'_>) -> Option<&Order> {
+        let order = self.look_up(account, order)?;
+        (order.terms.market == market && !order.is_algo_only()).then_some(order)
+    }
+
+    /// An account's order, whoever has it.
+    pub fn look_up(&self, account: usize, order: OrderRef<'_>) -> Option<&Order> {
         let id = match order {
             OrderRef::Id(id) => id,
             OrderRef::ClientId(name) => *self.by_client_id.get(&(account, name.into()))?,
         };
         let order = self.orders.get(usize::try_from(id.checked_sub(1)?).ok()?)?;
-        (order.account == account && order.terms.market == market).then_some(order)
+        (order.account == account).then_some(order)
     }
 
     /// The account's order before the one with `id`.
@@ -129,27 +159,52 @@ impl State {
         account: usize,
         market: usize,
         order: OrderRef<'_>,
-    ) -> Result<(Order, Update), ApiError> {
+    ) -> Result<(Order, Vec<Update>), ApiError> {
         let open = self.find(account, market, order).filter(|order| order.status.is_open());
         let id = open.ok_or(ApiError::UnknownOrder)?.id;
-        let update = self.end(now, id, OrderStatus::Canceled);
-        Ok((self.order(id).clone(), update))
+        Ok(self.cancel_one(now, id))
     }
 
-    /// Cancels all open orders of an account in a market.
-    pub fn cancel_all(&mut self, now: WallTime, account: usize, market: usize) -> Vec<Update> {
-        let of_market = |order: &&Order| order.terms.market == market;
-        let ids: Vec<u64> = self.open_orders(account).filter(of_market).map(|order| order.id).collect();
-        ids.into_iter().map(|id| self.end(now, id, OrderStatus::Canceled)).collect()
+    /// As [`State::cancel`], of an order that waits in the algo service.
+    ///
+    /// # Errors
+    /// [`ApiError::UnknownOrder`] when none does.
+    pub fn cancel_algo(
+        &mut self,
+        now: WallTime,
+        account: usize,
+        order: OrderRef<'_>,
+    ) -> Result<(Order, Vec<Update>), ApiError> {
+        let waiting = |order: &&Order| order.is_algo_only() && order.status.is_open();
+        let id = self.look_up(account, order).filter(waiting).ok_or(ApiError::UnknownOrder)?.id;
+        Ok(self.cancel_one(now, id))
+    }
+
+    fn cancel_one(&mut self, now: WallTime, id: u64) -> (Order, Vec<Update>) {
+        let mut updates = Vec::new();
+        self.end(now, id, OrderStatus::Canceled, &mut updates);
+        (self.order(id).clone(), updates)
+    }
+
+    /// Cancels the open orders of an account in a market.
+    pub fn cancel_all(&mut self, now: WallTime, account: usize, market: usize, which: Which) -> Vec<Update> {
+        let wanted = |order: &&Order| order.terms.market == market && which.has(order);
+        let ids: Vec<u64> = self.open_orders(account).filter(wanted).map(|order| order.id).collect();
+        let mut updates = Vec::with_capacity(ids.len());
+        ids.into_iter().for_each(|id| self.end(now, id, OrderStatus::Canceled, &mut updates));
+        updates
     }
 
     /// Ends an order before it is filled.
-    pub(super) fn end(&mut self, now: WallTime, id: u64, status: OrderStatus) -> Update {
+    pub(super) fn end(&mut self, now: WallTime, id: u64, status: OrderStatus, updates: &mut Vec<Update>) {
         self.withdraw(id);
         self.open.remove(&id);
         let order = self.order_mut(id);
         order.status = status;
         order.updated_at = now;
+        if let Some(algo) = &mut order.algo {
+            algo.end(status);
+        }
         let order = &*order;
         let (client_order_id, remaining) = (order.terms.client_order_id.clone(), order.remaining());
         let (event, execution) = match status {
@@ -158,9 +213,9 @@ impl State {
             }
             _ => (Event::OrderExpired { order_id: id, client_order_id, remaining }, Execution::Expired),
         };
-        let update = Update::order(now, order, execution);
-        self.record(now, update.account, event);
-        update
+        let account = order.account;
+        Update::note(updates, now, order, execution);
+        self.record(now, account, event);
     }
 
     /// Takes an order out of the book or from the conditional orders, if it is there.
@@ -270,11 +325,15 @@ impl State {
         terms.quantity.rescale(market.rules.step_size.scale());
         terms.price.rescale(market.rules.tick_size.scale());
         terms.stop_price.rescale(market.rules.tick_size.scale());
+        if let Some(trail) = terms.trail.as_mut().filter(|trail| trail.activation_price.is_zero()) {
+            trail.activation_price = market.watched(terms.working_type).normalize();
+        }
         let order = Order {
             id,
             account,
             symbol: market.symbol.clone(),
             original_kind: terms.kind,
+            algo: terms.algo.then(Algo::new),
             terms,
             status: OrderStatus::New,
             executed: Decimal::ZERO,
@@ -287,7 +346,7 @@ impl State {
         };
         self.by_client_id.insert((account, order.terms.client_order_id.clone()), id);
         self.open.insert(id);
-        updates.push(Update::order(now, &order, Execution::New));
+        Update::note(updates, now, &order, Execution::New);
         self.orders.push(order);
         id
     }

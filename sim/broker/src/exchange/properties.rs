@@ -4,12 +4,13 @@ use env::WallTime;
 use proptest::prelude::*;
 use rust_decimal::Decimal;
 
-use super::{OrderRef, State, amend::Amendment};
+use super::{OrderRef, State, Which, amend::Amendment};
 use crate::{
     Account, Config, Liquidity, SymbolConfig, Synthetic, Tape,
     exchange::Exchange,
     journal::Event,
     order::{NewOrder, OrderKind, OrderStatus, Side, TimeInForce, WorkingType},
+    trail::Trail,
 };
 
 /// 10⁻⁶ USDT: the sum of what rounding to 10⁻⁸ can do.
@@ -41,6 +42,7 @@ fn kind() -> impl Strategy<Value = OrderKind> {
         1 => Just(OrderKind::StopMarket),
         1 => Just(OrderKind::TakeProfit),
         1 => Just(OrderKind::TakeProfitMarket),
+        1 => Just(OrderKind::TrailingStopMarket),
     ]
 }
 
@@ -67,9 +69,14 @@ fn terms() -> impl Strategy<Value = NewOrder> {
             quantity: if close_position { Decimal::ZERO } else { Decimal::new(lots.into(), 3) },
             price: if kind.has_limit() { price(ticks) } else { Decimal::ZERO },
             reduce_only: reduce_only && !close_position,
-            stop_price: if kind.is_conditional() { price(stop) } else { Decimal::ZERO },
+            stop_price: if kind.has_stop_price() { price(stop) } else { Decimal::ZERO },
+            trail: (kind == OrderKind::TrailingStopMarket).then(|| Trail {
+                activation_price: if mark { price(stop) } else { Decimal::ZERO },
+                callback_rate: Decimal::new(1 + i64::from(lots % 3), 1),
+            }),
             working_type: if mark { WorkingType::Mark } else { WorkingType::Contract },
             close_position,
+            algo: close,
         }
     })
 }
@@ -119,7 +126,7 @@ fn perform(state: &mut State, n: usize, act: Act) -> Result<(), TestCaseError> {
             let amendment = Amendment { side, quantity: Decimal::new(lots.into(), 3), price: price(ticks) };
             drop(state.amend(now, account, 0, OrderRef::Id(order), amendment));
         }
-        Act::CancelAll { account } => drop(state.cancel_all(now, account, 0)),
+        Act::CancelAll { account } => drop(state.cancel_all(now, account, 0, Which::All)),
         Act::Leverage { account, leverage } => drop(state.set_leverage(now, account, 0, leverage)),
         Act::Trades(trades) => {
             for _ in 0..trades {

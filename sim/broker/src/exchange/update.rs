@@ -17,6 +17,8 @@ pub(crate) struct Update {
 pub(crate) enum Change {
     /// `ORDER_TRADE_UPDATE`: the order after the change, and what changed it.
     Order { order: Box<Order>, execution: Execution },
+    /// `ALGO_UPDATE`: an order of the algo service after the change.
+    Algo(Box<Order>),
     /// `ACCOUNT_UPDATE`: wallet and position after a fill.
     Balance(Box<Balance>),
     /// `ACCOUNT_CONFIG_UPDATE`: the leverage of a symbol.
@@ -51,6 +53,7 @@ impl Change {
     pub fn event(&self) -> &'static str {
         match self {
             Self::Order { .. } => "ORDER_TRADE_UPDATE",
+            Self::Algo(_) => "ALGO_UPDATE",
             Self::Balance(_) => "ACCOUNT_UPDATE",
             Self::Leverage { .. } => "ACCOUNT_CONFIG_UPDATE",
             Self::MarginCall { .. } => "MARGIN_CALL",
@@ -72,6 +75,22 @@ impl Update {
     pub fn order(at: WallTime, order: &Order, execution: Execution) -> Self {
         let change = Change::Order { order: Box::new(order.clone()), execution };
         Self { account: order.account, at, change }
+    }
+
+    /// What the algo service says of an order.
+    pub fn algo(at: WallTime, order: &Order) -> Self {
+        Self { account: order.account, at, change: Change::Algo(Box::new(order.clone())) }
+    }
+
+    /// Notes a change of an order for its owner: who placed it with the algo service hears of it from there, and from the
+    /// matching engine while that has it.
+    pub fn note(updates: &mut Vec<Self>, at: WallTime, order: &Order, execution: Execution) {
+        if !order.is_algo_only() {
+            updates.push(Self::order(at, order, execution));
+        }
+        if order.algo.is_some() && (order.is_algo_only() || !order.status.is_open()) {
+            updates.push(Self::algo(at, order));
+        }
     }
 
     /// Whether the account traded.

@@ -6,7 +6,7 @@
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
-use super::symbol;
+use super::{listing::ONBOARD_MS, symbol};
 use crate::{
     account::Position,
     error::ApiError,
@@ -81,8 +81,14 @@ impl<'a> Statement<'a> {
         Self { view, account, margin, exposures }
     }
 
+    /// When the account last traded; 0 before it ever did, as a position says that was never open.
     fn updated(&self) -> i64 {
         self.view.changed_at(self.account).as_millis()
+    }
+
+    /// When the wallet last changed: when the account was opened, if it has never traded.
+    fn asset_updated(&self) -> i64 {
+        self.updated().max(ONBOARD_MS)
     }
 
     fn holdings(&self) -> impl Iterator<Item = Holding<'_>> {
@@ -110,7 +116,7 @@ impl<'a> Statement<'a> {
             "availableBalance": self.margin.available().normalize(),
             "maxWithdrawAmount": self.margin.withdrawable().normalize(),
             "marginAvailable": true,
-            "updateTime": self.updated(),
+            "updateTime": self.asset_updated(),
         }])
     }
 
@@ -186,7 +192,7 @@ impl<'a> Statement<'a> {
                 "crossUnPnl": unrealized,
                 "availableBalance": available,
                 "maxWithdrawAmount": withdrawable,
-                "updateTime": self.updated(),
+                "updateTime": self.asset_updated(),
             }],
         })
     }

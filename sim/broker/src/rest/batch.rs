@@ -4,7 +4,7 @@
 use env::WallTime;
 use serde_json::{Map, Value, json};
 
-use super::{order, symbol, to_json};
+use super::{order, symbol, terms::Door, to_json};
 use crate::{
     error::ApiError, exchange::OrderRef, limits::OrderCounts, params::Params, rest::order::OrderView,
     server::Venue,
@@ -26,7 +26,7 @@ pub(super) async fn place(
     }
     let (mut answers, mut latest) = (Vec::with_capacity(orders.len()), None);
     for order in &orders {
-        match order::place(venue, account, &Params::of_object(order)).await {
+        match order::place(venue, account, &Params::of_object(order), Door::Order).await {
             Ok((answer, counts)) => {
                 answers.push(answer);
                 latest = Some(counts);
@@ -60,8 +60,8 @@ pub(super) fn cancel(
     let mut answers = Vec::with_capacity(orders.len());
     for order in orders {
         match state.cancel(now, account, market, order) {
-            Ok((order, update)) => {
-                venue.tell(&state, &[update]);
+            Ok((order, updates)) => {
+                venue.tell(&state, &updates);
                 answers.push(to_json(&OrderView::from(&order)));
             }
             Err(error) => answers.push(refusal(&error)),

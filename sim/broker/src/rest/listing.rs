@@ -12,8 +12,8 @@ use crate::{
 
 /// When a perpetual contract is delivered: 2100-12-25, as the venue has it.
 const NEVER_MS: i64 = 4_133_404_800_000;
-/// When the venue listed its first contract: 2019-09-25.
-const ONBOARD_MS: i64 = 1_569_398_400_000;
+/// When the venue listed its first contract and all accounts were opened: 2019-09-25.
+pub(super) const ONBOARD_MS: i64 = 1_569_398_400_000;
 
 pub(super) fn exchange_info(state: &State, now: WallTime) -> String {
     let limit = |kind: &str, interval: &str, number: u32, limit: u32| json!({ "rateLimitType": kind, "interval": interval, "intervalNum": number, "limit": limit });
@@ -58,7 +58,9 @@ fn symbol(rules: &SymbolConfig) -> Value {
         "marketTakeBound": rules.price_band,
         "maxMoveOrderLimit": 10_000,
         "filters": filters(rules),
-        "orderTypes": ["LIMIT", "MARKET", "STOP", "STOP_MARKET", "TAKE_PROFIT", "TAKE_PROFIT_MARKET"],
+        "orderTypes": [
+            "LIMIT", "MARKET", "STOP", "STOP_MARKET", "TAKE_PROFIT", "TAKE_PROFIT_MARKET", "TRAILING_STOP_MARKET",
+        ],
         "timeInForce": ["GTC", "IOC", "FOK", "GTX"],
     })
 }

@@ -77,7 +77,7 @@ pub(super) fn limit(params: &Params<'_>, default: usize, most: usize) -> Result<
 fn open_orders(view: &View<'_>, account: usize, params: &Params<'_>) -> Result<String, ApiError> {
     let market = params.text("symbol").map(|_| symbol(view.state(), params)).transpose()?;
     let mut orders = view.open_orders(account);
-    orders.retain(|order| market.is_none_or(|m| m == order.terms.market));
+    orders.retain(|order| market.is_none_or(|m| m == order.terms.market) && !order.is_algo_only());
     Ok(to_json(&orders.into_iter().map(OrderView::from).collect::<Vec<_>>()))
 }
 
@@ -86,7 +86,7 @@ fn all_orders(view: &View<'_>, account: usize, params: &Params<'_>) -> Result<St
     let market = symbol(view.state(), params)?;
     let from = params.parsed::<u64>("orderId")?;
     let (period, limit) = (period(params, WEEK_MS)?, limit(params, 500, 1_000)?);
-    let within = |order: &&Order| period.contains(order.accepted_at.as_millis());
+    let within = |order: &&Order| period.contains(order.accepted_at.as_millis()) && !order.is_algo_only();
     let orders = view.orders(account, market, from.unwrap_or(1)).filter(within);
     let ascending = from.is_some() || period.from.is_some();
     Ok(to_json(&page(orders, ascending, limit).into_iter().map(OrderView::from).collect::<Vec<_>>()))

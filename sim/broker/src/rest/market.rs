@@ -1,7 +1,6 @@
 //! Market data endpoints, open to everyone ("Market Data Endpoints").
 //!
-//! Deliberately absent: single trades (`trades`, `historicalTrades`) – the tape knows aggregated ones only –, funding, open
-//! interest and whatever else needs other people's positions.
+//! Deliberately absent: funding, open interest and whatever else needs other people's positions.
 
 use env::WallTime;
 use rust_decimal::Decimal;
@@ -33,20 +32,28 @@ pub(crate) enum Endpoint {
     BookTicker,
     Depth,
     ExchangeInfo,
+    HistoricalTrades,
     Klines,
     Ping,
     PremiumIndex,
     Ticker24h,
     TickerPrice,
     Time,
+    Trades,
 }
 
 impl Endpoint {
+    /// Whether an API key must be sent, though nothing signed ("Endpoint Security Type", `MARKET_DATA`).
+    pub fn needs_key(self) -> bool {
+        self == Self::HistoricalTrades
+    }
+
     pub fn weight(self, params: &Params<'_>) -> u32 {
         let asked = params.parsed::<usize>("limit").ok().flatten().unwrap_or(500);
         let of_one = params.text("symbol").is_some();
         match self {
-            Self::AggTrades => 20,
+            Self::AggTrades | Self::HistoricalTrades => 20,
+            Self::Trades => 5,
             Self::BookTicker if of_one => 2,
             Self::BookTicker => 5,
             Self::Depth => match asked {
@@ -80,18 +87,23 @@ pub(super) fn answer(
     endpoint: Endpoint,
     params: &Params<'_>,
 ) -> Result<String, ApiError> {
-    let state = venue.exchange.lock();
+    let mut state = venue.exchange.lock();
     match endpoint {
         Endpoint::AggTrades => agg_trades(&state, params),
         Endpoint::BookTicker => each(&state, params, book_ticker),
-        Endpoint::Depth => depth(&state, now, params),
+        Endpoint::Depth => depth(&mut state, now, params),
         Endpoint::ExchangeInfo => Ok(listing::exchange_info(&state, now)),
+        Endpoint::HistoricalTrades => {
+            let limit = limit(params, 100, 500)?;
+            single_trades(&state, params, params.parsed("fromId")?, limit)
+        }
         Endpoint::Klines => klines(&state, now, params),
         Endpoint::Ping => Ok("{}".into()),
         Endpoint::PremiumIndex => each(&state, params, |state, index| premium_index(state, index, now)),
         Endpoint::Ticker24h => each(&state, params, |state, index| ticker_24h(state, index, now)),
         Endpoint::TickerPrice => each(&state, params, ticker_price),
         Endpoint::Time => Ok(format!("{{\"serverTime\":{}}}", now.as_millis())),
+        Endpoint::Trades => single_trades(&state, params, None, limit(params, 500, 1_000)?),
     }
 }
 
@@ -149,6 +161,28 @@ fn agg_trades(state: &State, params: &Params<'_>) -> Result<String, ApiError> {
     Ok(to_json(&trades))
 }
 
+/// From `from` on, or else the latest ones ("Recent Trades List", "Old Trades Lookup").
+fn single_trades(
+    state: &State,
+    params: &Params<'_>,
+    from: Option<u64>,
+    limit: usize,
+) -> Result<String, ApiError> {
+    let market = &state.markets[symbol(state, params)?];
+    let trades = market.single_trades(from, limit).into_iter().map(|trade| {
+        json!({
+            "id": trade.id,
+            "price": trade.price,
+            "qty": trade.quantity,
+            "quoteQty": trade.price * trade.quantity,
+            "time": trade.time,
+            "isBuyerMaker": trade.is_buyer_maker,
+            "isRPITrade": false,
+        })
+    });
+    Ok(trades.collect::<Value>().to_string())
+}
+
 fn book_ticker(state: &State, market: usize) -> Value {
     let top = state.top(market);
     json!({
@@ -182,12 +216,13 @@ fn premium_index(state: &State, market: usize, now: WallTime) -> Value {
     })
 }
 
-fn depth(state: &State, now: WallTime, params: &Params<'_>) -> Result<String, ApiError> {
+fn depth(state: &mut State, now: WallTime, params: &Params<'_>) -> Result<String, ApiError> {
     let index = symbol(state, params)?;
     let limit = params.parsed("limit")?.unwrap_or(500);
     if !DEPTHS.contains(&limit) {
         return Err(ApiError::DepthLimit(limit));
     }
+    state.note_reading(index);
     let market = &state.markets[index];
     Ok(to_json(&DepthView {
         last_update_id: market.version,

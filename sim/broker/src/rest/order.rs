@@ -6,10 +6,15 @@ use env::WallTime;
 use rust_decimal::Decimal;
 use serde::Serialize;
 
-use super::{symbol, terms, to_json};
+use super::{
+    algo::AlgoView,
+    symbol,
+    terms::{self, Door},
+    to_json,
+};
 use crate::{
     error::ApiError,
-    exchange::{Amendment, Change, Execution, OrderRef, Placed, Update},
+    exchange::{Amendment, Change, Execution, OrderRef, Placed, Update, Which},
     fault::{Fault, Subject},
     limits::OrderCounts,
     order::{Order, OrderKind, OrderStatus, Side, TimeInForce, WorkingType},
@@ -45,6 +50,10 @@ impl Endpoint {
     }
 }
 
+/// What is answered when all orders were cancelled, whether or not there were any.
+pub(super) const ALL_CANCELED: &str =
+    r#"{"code":200,"msg":"The operation of cancel all open order is done."}"#;
+
 /// From an order's arrival to its meeting the market: 2–6 ms.
 const MATCHING_DELAY_US: (u64, u64) = (2_000, 4_000);
 /// From the market to the answer, while events already go out: 0–3 ms.
@@ -72,6 +81,11 @@ pub(super) struct OrderView<'a> {
     side: Side,
     position_side: &'static str,
     stop_price: Decimal,
+    /// As the next, only of a trailing stop.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    activate_price: Option<Decimal>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    price_rate: Option<Decimal>,
     working_type: WorkingType,
     price_protect: bool,
     orig_type: OrderKind,
@@ -102,6 +116,8 @@ impl<'a> From<&'a Order> for OrderView<'a> {
             side: order.terms.side,
             position_side: "BOTH",
             stop_price: order.terms.stop_price,
+            activate_price: order.terms.trail.map(|trail| trail.activation_price),
+            price_rate: order.terms.trail.map(|trail| trail.callback_rate),
             working_type: order.terms.working_type,
             price_protect: false,
             orig_type: order.original_kind,
@@ -133,14 +149,14 @@ pub(super) fn answer(
             })
         }
         Endpoint::Cancel => {
-            let (order, update) = state.cancel(now, account, market, named(params)?)?;
-            venue.tell(&state, &[update]);
+            let (order, updates) = state.cancel(now, account, market, named(params)?)?;
+            venue.tell(&state, &updates);
             Ok(to_json(&OrderView::from(&order)))
         }
         Endpoint::CancelAll => {
-            let updates = state.cancel_all(now, account, market);
+            let updates = state.cancel_all(now, account, market, Which::Orders);
             venue.tell(&state, &updates);
-            Ok(r#"{"code":200,"msg":"The operation of cancel all open order is done."}"#.into())
+            Ok(ALL_CANCELED.into())
         }
         Endpoint::Amend => {
             let side = Side::from_word(params.required("side")?).ok_or(ApiError::Side)?;
@@ -152,8 +168,8 @@ pub(super) fn answer(
             Ok(to_json(&OrderView::from(&amended.result)))
         }
         Endpoint::Test => {
-            let name = client_order_id(params)?.unwrap_or_default();
-            state.check(account, &terms::read(market, name.into(), params)?)?;
+            let name = client_order_id(params, Door::Order)?.unwrap_or_default();
+            state.check(account, &terms::read(market, name.into(), params, Door::Order)?)?;
             Ok("{}".into())
         }
     }
@@ -164,13 +180,14 @@ pub(super) async fn place(
     venue: &Venue,
     account: usize,
     params: &Params<'_>,
+    door: Door,
 ) -> Result<(String, OrderCounts), ApiError> {
-    let client_order_id: Arc<str> = match client_order_id(params) {
+    let client_order_id: Arc<str> = match client_order_id(params, door) {
         Ok(Some(id)) => id.into(),
         Ok(None) => venue.exchange.lock().next_client_order_id(),
         Err(error) => return Err(refused(venue, account, "".into(), error)),
     };
-    let outcome = try_place(venue, account, params, client_order_id.clone()).await;
+    let outcome = try_place(venue, account, params, door, client_order_id.clone()).await;
     outcome.map_err(|reason| refused(venue, account, client_order_id, reason))
 }
 
@@ -183,6 +200,7 @@ async fn try_place(
     venue: &Venue,
     account: usize,
     params: &Params<'_>,
+    door: Door,
     client_order_id: Arc<str>,
 ) -> Result<(String, OrderCounts), ApiError> {
     let now = venue.env.clock.now();
@@ -193,7 +211,7 @@ async fn try_place(
     let wants_result = params.text("newOrderRespType") == Some("RESULT");
     let terms = {
         let state = venue.exchange.lock();
-        let terms = terms::read(symbol(&state, params)?, client_order_id, params)?;
+        let terms = terms::read(symbol(&state, params)?, client_order_id, params, door)?;
         state.receive(now, account, &terms);
         terms
     };
@@ -207,11 +225,17 @@ async fn try_place(
     delay(venue, "broker.order.answer_delay", ANSWER_DELAY_US).await;
     hold_back(venue, &placed).await;
     let order = if wants_result { &placed.result } else { &placed.accepted };
-    let mut view = OrderView::from(order);
-    if let Some(earlier) = confused_with(venue, account, order.id) {
-        view.order_id = earlier;
-    }
-    Ok((to_json(&view), counts))
+    let answer = match door {
+        Door::Order => {
+            let mut view = OrderView::from(order);
+            if let Some(earlier) = confused_with(venue, account, order.id) {
+                view.order_id = earlier;
+            }
+            to_json(&view)
+        }
+        Door::Algo => to_json(&AlgoView::from(order)),
+    };
+    Ok((answer, counts))
 }
 
 /// Lets the events of an order that traded run ahead of its answer.
@@ -242,8 +266,8 @@ async fn delay(venue: &Venue, site: &'static str, (least, spread): (u64, u64)) {
     tokio::time::sleep(Duration::from_micros(micros)).await;
 }
 
-fn client_order_id<'a>(params: &'a Params<'_>) -> Result<Option<&'a str>, ApiError> {
-    match params.text("newClientOrderId") {
+fn client_order_id<'a>(params: &'a Params<'_>, door: Door) -> Result<Option<&'a str>, ApiError> {
+    match params.text(door.client_order_id()) {
         Some(id) if !is_client_order_id(id) => Err(ApiError::ClientOrderId),
         id => Ok(id),
     }
@@ -259,7 +283,10 @@ fn named<'a>(params: &'a Params<'_>) -> Result<OrderRef<'a>, ApiError> {
     if let Some(id) = params.parsed("orderId")? {
         return Ok(OrderRef::Id(id));
     }
-    params.text("origClientOrderId").map(OrderRef::ClientId).ok_or(ApiError::MissingOrderId)
+    params
+        .text("origClientOrderId")
+        .map(OrderRef::ClientId)
+        .ok_or(ApiError::MissingBoth("origClientOrderId", "orderId"))
 }
 
 #[cfg(test)]

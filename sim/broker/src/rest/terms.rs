@@ -1,7 +1,6 @@
 //! Reads an order from a request ("New Order"): which parameters each type needs, and which words they may be.
 //!
-//! Deliberately absent: `TRAILING_STOP_MARKET`, good-till-date, hedge mode, `priceMatch` and self-trade prevention; who asks for
-//! one of them is refused.
+//! Deliberately absent: good-till-date, hedge mode, `priceMatch` and self-trade prevention; who asks for one of them is refused.
 
 use std::sync::Arc;
 
@@ -11,15 +10,62 @@ use crate::{
     error::ApiError,
     order::{NewOrder, OrderKind, Side, TimeInForce, WorkingType},
     params::Params,
+    trail::Trail,
 };
+
+/// Where an order is placed. The two doors take the same terms under names of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Door {
+    /// `POST /fapi/v1/order`.
+    Order,
+    /// `POST /fapi/v1/algoOrder`, for conditional orders only ("New Algo Order").
+    Algo,
+}
+
+impl Door {
+    pub fn client_order_id(self) -> &'static str {
+        match self {
+            Self::Order => "newClientOrderId",
+            Self::Algo => "clientAlgoId",
+        }
+    }
+
+    fn stop_price(self) -> &'static str {
+        match self {
+            Self::Order => "stopPrice",
+            Self::Algo => "triggerPrice",
+        }
+    }
+
+    fn activation_price(self) -> &'static str {
+        match self {
+            Self::Order => "activationPrice",
+            Self::Algo => "activatePrice",
+        }
+    }
+
+    /// Whether an order may come through it.
+    fn check(self, params: &Params<'_>, kind: OrderKind) -> Result<(), ApiError> {
+        match self {
+            Self::Order => Ok(()),
+            Self::Algo if params.required("algoType")? != "CONDITIONAL" => {
+                Err(ApiError::BadParameter("algoType"))
+            }
+            Self::Algo if !kind.is_conditional() => Err(ApiError::OrderType),
+            Self::Algo => Ok(()),
+        }
+    }
+}
 
 pub(super) fn read(
     market: usize,
     client_order_id: Arc<str>,
     params: &Params<'_>,
+    door: Door,
 ) -> Result<NewOrder, ApiError> {
     let side = Side::from_word(params.required("side")?).ok_or(ApiError::Side)?;
     let kind = kind(params.required("type")?)?;
+    door.check(params, kind)?;
     refuse_unsupported(params)?;
     let close_position = params.parsed("closePosition")?.unwrap_or(false);
     let reduce_only = params.parsed("reduceOnly")?.unwrap_or(false);
@@ -32,8 +78,8 @@ pub(super) fn read(
         (false, Some(_)) => return Err(ApiError::NotRequired("price")),
         (false, None) => Decimal::ZERO,
     };
-    let stop_price = match (kind.is_conditional(), params.text("stopPrice")) {
-        (true, _) => params.required_parsed("stopPrice")?,
+    let stop_price = match (kind.has_stop_price(), params.text(door.stop_price())) {
+        (true, _) => params.required_parsed(door.stop_price())?,
         (false, Some(_)) => return Err(ApiError::NotRequired("stopprice")),
         (false, None) => Decimal::ZERO,
     };
@@ -47,16 +93,15 @@ pub(super) fn read(
         price,
         reduce_only,
         stop_price,
+        trail: trail(params, kind, door)?,
         working_type: working_type(params)?,
         close_position,
+        algo: door == Door::Algo,
     })
 }
 
 fn kind(word: &str) -> Result<OrderKind, ApiError> {
     match OrderKind::from_word(word) {
-        Some(OrderKind::Liquidation) | None if word == "TRAILING_STOP_MARKET" => {
-            Err(ApiError::UnsupportedOrderType("TRAILING_STOP_MARKET"))
-        }
         Some(OrderKind::Liquidation) | None => Err(ApiError::OrderType),
         Some(kind) => Ok(kind),
     }
@@ -106,6 +151,26 @@ fn time_in_force(params: &Params<'_>, kind: OrderKind) -> Result<TimeInForce, Ap
     }
 }
 
+/// The callback rate is in steps of 0.1 per cent, from 0.1 to 10.
+fn trail(params: &Params<'_>, kind: OrderKind, door: Door) -> Result<Option<Trail>, ApiError> {
+    if kind != OrderKind::TrailingStopMarket {
+        let surplus = [("callbackRate", "callbackrate"), (door.activation_price(), "activationprice")]
+            .into_iter()
+            .find(|(name, _)| params.text(name).is_some());
+        return surplus.map_or(Ok(None), |(_, shown)| Err(ApiError::NotRequired(shown)));
+    }
+    let callback_rate: Decimal = params.required_parsed("callbackRate")?;
+    if callback_rate.normalize().scale() > 1 || !(Decimal::new(1, 1)..=Decimal::TEN).contains(&callback_rate)
+    {
+        return Err(ApiError::CallbackRate);
+    }
+    let activation_price = params.parsed(door.activation_price())?;
+    if activation_price == Some(Decimal::ZERO) {
+        return Err(ApiError::ActivationPrice);
+    }
+    Ok(Some(Trail { activation_price: activation_price.unwrap_or_default(), callback_rate }))
+}
+
 fn working_type(params: &Params<'_>) -> Result<WorkingType, ApiError> {
     let word = params.text("workingType").map(WorkingType::from_word);
     word.unwrap_or(Some(WorkingType::Contract)).ok_or(ApiError::BadParameter("workingType"))
@@ -116,7 +181,7 @@ mod tests {
     use super::*;
 
     fn order(query: &str) -> Result<NewOrder, ApiError> {
-        read(0, "c".into(), &Params::parse(query, ""))
+        read(0, "c".into(), &Params::parse(query, ""), Door::Order)
     }
 
     fn refusal(query: &str) -> ApiError {
@@ -161,9 +226,45 @@ mod tests {
     }
 
     #[test]
+    fn the_algo_service_takes_conditional_orders_under_its_own_names() {
+        let algo = |query: &str| read(0, "c".into(), &Params::parse(query, ""), Door::Algo);
+        let refusal = |query: &str| algo(query).expect_err("the order is malformed");
+        let stop = "side=SELL&type=STOP_MARKET&quantity=1&triggerPrice=2";
+        assert_eq!(refusal(stop), ApiError::MissingParameter("algoType"));
+        assert_eq!(refusal(&format!("{stop}&algoType=VP")), ApiError::BadParameter("algoType"));
+        let order = algo(&format!("{stop}&algoType=CONDITIONAL")).expect("a good order");
+        assert!(order.algo && order.stop_price == Decimal::TWO);
+        let market = "side=SELL&type=MARKET&quantity=1&algoType=CONDITIONAL";
+        assert_eq!(refusal(market), ApiError::OrderType);
+        let trail = "side=SELL&type=TRAILING_STOP_MARKET&quantity=1&algoType=CONDITIONAL&callbackRate=1";
+        let trail = algo(&format!("{trail}&activatePrice=9")).expect("a good order").trail;
+        assert_eq!(trail.map(|trail| trail.activation_price), Some(Decimal::from(9)));
+    }
+
+    #[test]
+    fn a_trailing_stop_needs_a_callback_rate_of_a_tenth_to_ten_per_cent() {
+        let stop = "side=SELL&type=TRAILING_STOP_MARKET&quantity=1";
+        assert_eq!(refusal(stop), ApiError::MissingParameter("callbackRate"));
+        for rate in ["0", "0.09", "0.15", "10.1"] {
+            assert_eq!(refusal(&format!("{stop}&callbackRate={rate}")), ApiError::CallbackRate, "{rate}");
+        }
+        let trail = |query: &str| order(query).expect("a good order").trail.expect("it trails");
+        let open = trail(&format!("{stop}&callbackRate=10.0"));
+        assert_eq!((open.activation_price, open.callback_rate), (Decimal::ZERO, Decimal::TEN));
+        let stop = format!("{stop}&callbackRate=0.1&activationPrice=");
+        assert_eq!(trail(&format!("{stop}7")).activation_price, Decimal::from(7));
+        assert_eq!(refusal(&format!("{stop}0")), ApiError::ActivationPrice);
+        assert_eq!(refusal(&format!("{stop}7&stopPrice=1")), ApiError::NotRequired("stopprice"));
+        assert_eq!(
+            refusal(&format!("{stop}7&closePosition=true")),
+            ApiError::CloseKind("TRAILING_STOP_MARKET")
+        );
+        let market = "side=BUY&type=MARKET&quantity=1&callbackRate=1";
+        assert_eq!(refusal(market), ApiError::NotRequired("callbackrate"));
+    }
+
+    #[test]
     fn what_is_not_simulated_is_refused_by_name() {
-        let trailing = refusal("side=BUY&type=TRAILING_STOP_MARKET&quantity=1&callbackRate=1");
-        assert_eq!(trailing, ApiError::UnsupportedOrderType("TRAILING_STOP_MARKET"));
         let market = "side=BUY&type=MARKET&quantity=1";
         assert_eq!(refusal(&format!("{market}&positionSide=LONG")), ApiError::PositionSide);
         assert_eq!(refusal(&format!("{market}&priceMatch=QUEUE")), ApiError::BadParameter("priceMatch"));

@@ -7,7 +7,6 @@ use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::AsyncWriteExt,
-    sync::mpsc,
     time::{Instant, sleep_until},
 };
 use tokio_tungstenite::{
@@ -20,7 +19,7 @@ use tokio_tungstenite::{
 
 use super::{
     Target, control,
-    hub::{Event, Seat},
+    hub::{Event, Events, Seat},
     keepalive::{Due, Keepalive},
 };
 use crate::{
@@ -68,10 +67,7 @@ enum Spoilt {
 
 impl Client<'_> {
     /// Returns why the conversation ended; an error means that the transport broke.
-    async fn converse(
-        &mut self,
-        mut events: mpsc::Receiver<Event>,
-    ) -> Result<&'static str, tungstenite::Error> {
+    async fn converse(&mut self, mut events: Events) -> Result<&'static str, tungstenite::Error> {
         let mut life = Keepalive::new(Instant::now());
         let mut timer = pin!(sleep_until(life.deadline()));
         loop {
@@ -129,11 +125,7 @@ impl Client<'_> {
     }
 
     /// Sends an event and all that wait behind it.
-    async fn tell(
-        &mut self,
-        first: Event,
-        events: &mut mpsc::Receiver<Event>,
-    ) -> Result<Next, tungstenite::Error> {
+    async fn tell(&mut self, first: Event, events: &mut Events) -> Result<Next, tungstenite::Error> {
         let mut next = Some(first);
         while let Some(event) = next {
             match self.spoil(event.audience) {
@@ -148,7 +140,7 @@ impl Client<'_> {
                     return Ok(Next::End("cut within a frame"));
                 }
             }
-            next = events.try_recv().ok();
+            next = events.try_recv();
         }
         self.socket.flush().await?;
         Ok(Next::Continue)

@@ -192,8 +192,8 @@ mod tests {
         };
         let many: Value = (0..=MAX_STREAMS).map(|n| Value::from(format!("s{n}"))).collect();
         assert_eq!(subscribe(&many), error(2, "Invalid request: too many streams", 1));
-        let refused = "Invalid request: the stream a@depth is not supported";
-        assert_eq!(subscribe(&json!(["a@aggTrade", "a@depth"])), error(2, refused, 1));
+        let refused = "Invalid request: the stream a@ticker is not supported";
+        assert_eq!(subscribe(&json!(["a@aggTrade", "a@ticker"])), error(2, refused, 1));
         assert_eq!(
             subscribe(&json!(["a@aggTrade", 2])),
             error(2, "Invalid request: stream name must be a string", 1)

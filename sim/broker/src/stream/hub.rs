@@ -3,7 +3,10 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::Bound,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
 };
 
 use tokio::sync::{mpsc, oneshot};
@@ -14,6 +17,8 @@ use crate::fault::Audience;
 
 /// Events that may wait for a slow client; at the next one it is disconnected.
 const MAX_WAITING: usize = 1_024;
+/// How long these may be together, in bytes: the largest, differences of an order book, have up to 100 kB.
+const MAX_WAITING_BYTES: usize = 4 * 1024 * 1024;
 
 #[derive(Default)]
 pub(crate) struct Hub(Mutex<Listeners>);
@@ -29,6 +34,8 @@ struct Connection {
     combined: bool,
     names: BTreeSet<Arc<str>>,
     outbox: mpsc::Sender<Event>,
+    /// Bytes that wait.
+    waiting: Arc<AtomicUsize>,
     /// Dropped with the entry: tells the connection that it is no longer served.
     served: oneshot::Sender<&'static str>,
 }
@@ -48,20 +55,53 @@ pub(crate) struct Seat<'a> {
 
 /// What a connection gets from the hub.
 pub(crate) struct Inbox {
-    pub events: mpsc::Receiver<Event>,
+    pub events: Events,
     /// Resolves when the connection has lost its seat: with a reason, or because it was too slow.
     pub lost: oneshot::Receiver<&'static str>,
+}
+
+/// The events that wait for a connection.
+pub(crate) struct Events {
+    queue: mpsc::Receiver<Event>,
+    waiting: Arc<AtomicUsize>,
+}
+
+impl Events {
+    /// The next event; none when the connection has lost its seat.
+    pub async fn recv(&mut self) -> Option<Event> {
+        let event = self.queue.recv().await?;
+        self.waiting.fetch_sub(event.text.len(), Relaxed);
+        Some(event)
+    }
+
+    /// The next event if one waits.
+    pub fn try_recv(&mut self) -> Option<Event> {
+        let event = self.queue.try_recv().ok()?;
+        self.waiting.fetch_sub(event.text.len(), Relaxed);
+        Some(event)
+    }
+}
+
+impl Connection {
+    /// Lets an event wait, unless too much does.
+    fn take(&self, event: Event) -> bool {
+        let bytes = event.text.len();
+        let fits = self.waiting.fetch_add(bytes, Relaxed) + bytes <= MAX_WAITING_BYTES;
+        fits && self.outbox.try_send(event).is_ok()
+    }
 }
 
 impl Hub {
     /// Takes a seat; `combined` events carry the name of their stream.
     pub fn join(&self, combined: bool) -> (Seat<'_>, Inbox) {
-        let (outbox, events) = mpsc::channel(MAX_WAITING);
+        let (outbox, queue) = mpsc::channel(MAX_WAITING);
+        let waiting = Arc::<AtomicUsize>::default();
+        let events = Events { queue, waiting: waiting.clone() };
         let (served, lost) = oneshot::channel();
         let mut listeners = self.lock();
         let id = listeners.next_id;
         listeners.next_id += 1;
-        let connection = Connection { combined, names: BTreeSet::new(), outbox, served };
+        let connection = Connection { combined, names: BTreeSet::new(), outbox, waiting, served };
         listeners.connections.insert(id, connection);
         (Seat { hub: self, id }, Inbox { events, lost })
     }
@@ -92,7 +132,7 @@ impl Hub {
             } else {
                 raw.clone()
             };
-            if connection.outbox.try_send(Event { audience, text }).is_err() {
+            if !connection.take(Event { audience, text }) {
                 unserved.push(*id);
             }
         }
@@ -214,7 +254,7 @@ mod tests {
         both.subscribe("ab");
         both.subscribe("b");
         assert_eq!(hub.listened("a"), ["a".into(), "ab".into()]);
-        let event = |text: &'static str| Ok(Event { audience: Audience::User, text: text.into() });
+        let event = |text: &'static str| Some(Event { audience: Audience::User, text: text.into() });
         assert_eq!(raw.events.try_recv(), event("{}"));
         assert_eq!(wrapped.events.try_recv(), event(r#"{"stream":"a","data":{}}"#));
         both.set_combined(false);
@@ -251,10 +291,28 @@ mod tests {
         for _ in 0..=MAX_WAITING {
             assert!(unread.lost.try_recv() != Err(oneshot::error::TryRecvError::Closed));
             hub.publish("a", || "{}".into());
-            assert!(read.events.try_recv().is_ok());
+            assert!(read.events.try_recv().is_some());
         }
         assert_eq!(unread.lost.try_recv(), Err(oneshot::error::TryRecvError::Closed));
         assert_eq!(slow.subscriptions(), []);
         assert_eq!(fast.subscriptions(), ["a".into()]);
+    }
+
+    #[test]
+    fn a_listener_that_lets_much_wait_loses_its_seat_and_one_that_reads_does_not() {
+        let hub = Hub::default();
+        let (slow, mut unread) = hub.join(false);
+        let (fast, mut read) = hub.join(false);
+        slow.subscribe("a");
+        fast.subscribe("a");
+        let large = "x".repeat(MAX_WAITING_BYTES / 8);
+        for _ in 0..8 {
+            hub.publish("a", || large.clone());
+            assert!(read.events.try_recv().is_some());
+        }
+        assert_eq!(unread.lost.try_recv(), Err(oneshot::error::TryRecvError::Empty));
+        hub.publish("a", || "x".into());
+        assert_eq!(unread.lost.try_recv(), Err(oneshot::error::TryRecvError::Closed));
+        assert_eq!(read.events.try_recv().map(|event| event.text.len()), Some(1));
     }
 }

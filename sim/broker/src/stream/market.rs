@@ -1,10 +1,10 @@
-//! Plays a symbol's market and tells it on the streams `<symbol>@aggTrade`, `@bookTicker`, `@depth<5|10|20>`, `@kline_<interval>`
-//! and `@markPrice`.
+//! Plays a symbol's market and tells it on the streams `<symbol>@aggTrade`, `@bookTicker`, `@depth`, `@depth<5|10|20>`,
+//! `@kline_<interval>` and `@markPrice`.
 //!
 //! The hottest path of a simulation: one task per symbol that sleeps until the next trade, and no rendering unless
 //! somebody listens. Everything is told with a trade, nothing by a timer of its own: a candlestick is told to be closed
-//! with the first trade after its end, a depth or mark price no more often than its stream says. Deliberately absent:
-//! depth as differences (`@depth`), and order book changes by customers between two trades.
+//! with the first trade after its end, a depth or mark price no more often than its stream says; the differences of a
+//! depth hold what customers have changed since the trade before. Deliberately absent: events between two trades.
 
 use std::{
     collections::BTreeMap,
@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::{
     candles::{Candle, Interval, Period},
+    differences::{Difference, Differences},
     exchange::{State, Top},
     market::Market,
     order::Side,
@@ -48,7 +49,7 @@ pub(crate) async fn play(venue: Arc<Venue>, market: usize) {
             };
             venue.tell(&state, &updates);
             delay = state.markets[market].cursor.delay();
-            let events = feed.events(&state, before, &trade, &heard);
+            let events = feed.events(&mut state, before, &trade, &heard);
             (trade, events)
         };
         env::detail!(
@@ -85,6 +86,8 @@ enum Topic {
     BookTicker,
     /// Levels on either side, and milliseconds between two events.
     Depth(usize, i64),
+    /// Milliseconds between two events.
+    Differences(i64),
     Kline(Interval),
     /// Milliseconds between two events.
     MarkPrice(i64),
@@ -102,10 +105,13 @@ impl Topic {
                 if let Some(interval) = name.strip_prefix("kline_") {
                     return Interval::from_word(interval).map(Self::Kline);
                 }
-                let (levels, pace) =
-                    name.strip_prefix("depth")?.split_once('@').unwrap_or((&name[5..], "250ms"));
-                let levels = ["5", "10", "20"].contains(&levels).then(|| levels.parse().ok())??;
+                let levels = name.strip_prefix("depth")?;
+                let (levels, pace) = levels.split_once('@').unwrap_or((levels, "250ms"));
                 let pace = ["100ms", "250ms", "500ms"].contains(&pace).then(|| pace[..3].parse().ok())??;
+                if levels.is_empty() {
+                    return Some(Self::Differences(pace));
+                }
+                let levels = ["5", "10", "20"].contains(&levels).then(|| levels.parse().ok())??;
                 Self::Depth(levels, pace)
             }
         })
@@ -113,7 +119,7 @@ impl Topic {
 
     fn pace(self) -> Option<i64> {
         match self {
-            Self::Depth(_, pace) | Self::MarkPrice(pace) => Some(pace),
+            Self::Depth(_, pace) | Self::Differences(pace) | Self::MarkPrice(pace) => Some(pace),
             Self::AggTrade | Self::BookTicker | Self::Kline(_) => None,
         }
     }
@@ -123,22 +129,28 @@ impl Feed {
     /// What the streams in `heard` say after `trade`; the one before it happened at `before`.
     fn events<'a>(
         &mut self,
-        state: &State,
+        state: &mut State,
         before: i64,
         trade: &AggTrade,
         heard: &'a [Arc<str>],
     ) -> Vec<(&'a str, String)> {
-        let market = &state.markets[self.market];
         let mut events = Vec::with_capacity(heard.len());
+        // Listeners that come later begin anew.
+        state.markets[self.market].differences.retain(|name, _| heard.binary_search(name).is_ok());
         for name in heard {
             let Some(topic) = Topic::read(&name[self.prefix.len()..]) else { continue };
             if topic.pace().is_some_and(|pace| !self.is_due(name, pace, trade.time)) {
                 continue;
             }
+            let market = &state.markets[self.market];
             let event = match topic {
                 Topic::AggTrade => agg_trade(&market.symbol, trade),
                 Topic::BookTicker => book_ticker(&market.symbol, &state.top(self.market)),
                 Topic::Depth(levels, _) => depth(state, self.market, levels),
+                Topic::Differences(_) => match differences(state, self.market, name) {
+                    Some(event) => event,
+                    None => continue,
+                },
                 Topic::MarkPrice(_) => mark_price(market, trade.time),
                 Topic::Kline(interval) => {
                     let (old, new) = (interval.start(before), interval.start(trade.time));
@@ -190,6 +202,22 @@ fn depth(state: &State, index: usize, levels: usize) -> String {
         r#"{{"e":"depthUpdate","E":{time},"T":{time},"s":"{symbol}","U":{version},"u":{version},"pu":{},"b":{bids},"a":{asks}}}"#,
         version.saturating_sub(1)
     ))
+}
+
+/// What has changed in the order book since the stream `name` last told it; nothing the first time.
+fn differences(state: &mut State, index: usize, name: &Arc<str>) -> Option<String> {
+    let book = state.levels(index);
+    let market = &mut state.markets[index];
+    let (version, time) = (market.version, market.time());
+    let Some(listeners) = market.differences.get_mut(name) else {
+        market.differences.insert(name.clone(), Differences::new(version, book));
+        return None;
+    };
+    let Difference { previous, version, bids, asks } = listeners.tell(version, book);
+    let (symbol, first, bids, asks) = (&market.symbol, previous + 1, Levels(bids), Levels(asks));
+    Some(render(format_args!(
+        r#"{{"e":"depthUpdate","E":{time},"T":{time},"s":"{symbol}","U":{first},"u":{version},"pu":{previous},"b":{bids},"a":{asks}}}"#
+    )))
 }
 
 /// Levels as the API writes them: `[["price","quantity"],…]`.
@@ -265,9 +293,11 @@ mod tests {
     fn the_name_of_a_stream_says_what_it_tells_and_how_often() {
         assert_eq!(Topic::read("depth5@100ms"), Some(Topic::Depth(5, 100)));
         assert_eq!(Topic::read("depth20"), Some(Topic::Depth(20, 250)));
+        assert_eq!(Topic::read("depth"), Some(Topic::Differences(250)));
+        assert_eq!(Topic::read("depth@100ms"), Some(Topic::Differences(100)));
         assert_eq!(Topic::read("markPrice@1s"), Some(Topic::MarkPrice(1_000)));
         assert!(matches!(Topic::read("kline_1m"), Some(Topic::Kline(_))));
-        for name in ["", "depth", "depth7", "depth5@1s", "depth5@", "kline_", "kline_2m", "é"] {
+        for name in ["", "depth@", "depth7", "depth5@1s", "depth5@", "kline_", "kline_2m", "é"] {
             assert_eq!(Topic::read(name), None, "{name}");
         }
     }
@@ -285,7 +315,7 @@ mod tests {
             let before = state.markets[0].time();
             let now = env::WallTime::from_millis(60_000 + n * 10_000);
             let (trade, _) = state.trade(now, 0).expect("a synthetic tape has no end");
-            for (name, event) in feed.events(&state, before, &trade, &heard) {
+            for (name, event) in feed.events(&mut state, before, &trade, &heard) {
                 told.entry(name).or_default().push(serde_json::from_str(&event).expect("JSON"));
             }
         }

@@ -38,6 +38,7 @@ mod tests {
             "nosuch@bookTicker",
             "btcusdt@kline_1m",
             "btcusdt@depth5@100ms",
+            "btcusdt@depth",
             "pqia91ma19a5s61cv6a81va65sdf19v8a65a1a5s61cv6a81va65sdf1",
         ] {
             assert_eq!(objection(name), None, "{name}");
@@ -46,7 +47,7 @@ mod tests {
             "btcusdt@trade",
             "!miniTicker@arr",
             "!bookTicker",
-            "btcusdt@depth",
+            "btcusdt@depth7",
             "@aggTrade",
             "btcusdt@aggTrade@x",
         ] {

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::json;
 use tokio::time::{Instant, sleep_until};
 
+use super::algo::AlgoEvent;
 use crate::{
     exchange::{Balance, Change, Endangered, Execution, Update},
     order::{Order, OrderKind, OrderStatus, Side, TimeInForce, WorkingType},
@@ -21,6 +22,7 @@ pub(crate) fn render(update: &Update) -> String {
             let o = order_fields(order, execution, millis);
             to_json(&OrderEvent { e: "ORDER_TRADE_UPDATE", event_time: millis, time: millis, o })
         }
+        Change::Algo(order) => to_json(&AlgoEvent::new(order, millis)),
         Change::Balance(balance) => {
             let a = account_fields(balance);
             to_json(&AccountEvent { e: "ACCOUNT_UPDATE", event_time: millis, time: millis, a })
@@ -154,6 +156,11 @@ struct OrderFields<'a> {
     position_side: &'static str,
     #[serde(rename = "cp")]
     close_position: bool,
+    /// As the next, only of a trailing stop.
+    #[serde(rename = "AP", skip_serializing_if = "Option::is_none")]
+    activation_price: Option<Decimal>,
+    #[serde(rename = "cr", skip_serializing_if = "Option::is_none")]
+    callback_rate: Option<Decimal>,
     #[serde(rename = "rp")]
     realized_pnl: Decimal,
     #[serde(rename = "pP")]
@@ -206,6 +213,8 @@ fn order_fields<'a>(order: &'a Order, execution: &Execution, time: i64) -> Order
         original_kind: order.original_kind,
         position_side: "BOTH",
         close_position: order.terms.close_position,
+        activation_price: order.terms.trail.map(|trail| trail.activation_price),
+        callback_rate: order.terms.trail.map(|trail| trail.callback_rate),
         realized_pnl: of_fill(|fill| fill.realized_pnl),
         price_protect: false,
         si: 0,

@@ -10,8 +10,9 @@ use tokio::time::{Duration, Instant};
 use super::{
     Call, Command,
     Flag::NoScript,
-    at_least, dispatch_subcommand, exactly, lossy,
+    at_least, dispatch_subcommand, exactly,
     options::{Options, integer},
+    quoted_name,
 };
 use crate::{
     clients::{ClientId, Seen},
@@ -121,7 +122,9 @@ impl Kind {
             b"normal" => Ok(Self::Normal),
             b"pubsub" => Ok(Self::PubSub),
             b"master" | b"replica" | b"slave" => Ok(Self::Replication),
-            _ => Err(CommandError::RefusedArgument(format!("ERR Unknown client type '{}'", lossy(name)))),
+            _ => {
+                Err(CommandError::RefusedArgument(format!("ERR Unknown client type '{}'", quoted_name(name))))
+            }
         }
     }
 
@@ -182,7 +185,7 @@ impl<'a> Target<'a> {
                 b"user" => {
                     return Err(CommandError::RefusedArgument(format!(
                         "ERR No such user '{}'",
-                        lossy(value)
+                        quoted_name(value)
                     )));
                 }
                 b"skipme" if value.eq_ignore_ascii_case(b"yes") => target.spare_me = true,
@@ -291,10 +294,13 @@ fn reply(call: &mut Call<'_>) -> Result<(), CommandError> {
 fn setinfo(call: &mut Call<'_>) -> Result<(), CommandError> {
     let attribute = &call.args[2];
     if !attribute.eq_ignore_ascii_case(b"lib-name") && !attribute.eq_ignore_ascii_case(b"lib-ver") {
-        return Err(CommandError::RefusedArgument(format!("ERR Unrecognized option '{}'", lossy(attribute))));
+        return Err(CommandError::RefusedArgument(format!(
+            "ERR Unrecognized option '{}'",
+            quoted_name(attribute)
+        )));
     }
     if !is_printable(&call.args[3]) {
-        let attribute = lossy(attribute);
+        let attribute = quoted_name(attribute);
         return Err(CommandError::RefusedArgument(format!(
             "ERR {attribute} cannot contain spaces, newlines or special characters."
         )));

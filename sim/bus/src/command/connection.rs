@@ -8,8 +8,9 @@ use super::{
     admin::REDIS_VERSION,
     arity, at_least,
     client::checked_name,
-    exactly, lossy,
+    exactly,
     options::{Options, integer},
+    quoted_name,
 };
 use crate::{
     connection::Replies,
@@ -82,7 +83,7 @@ fn hello(call: &mut Call<'_>) -> Result<(), CommandError> {
         } else if option.eq_ignore_ascii_case(b"setname") && options.left() >= 1 {
             call.session.name = checked_name(options.value()?)?.to_vec();
         } else {
-            let option = lossy(option);
+            let option = quoted_name(option);
             return Err(CommandError::RefusedArgument(format!(
                 "ERR Syntax error in HELLO option '{option}'"
             )));

@@ -1,6 +1,6 @@
 //! Commands about the time to live: EXPIRE, EXPIREAT, EXPIRETIME, PERSIST, PEXPIRE, PEXPIREAT, PEXPIRETIME, PTTL, TTL.
 
-use super::{Call, Command, Flag, at_least, exactly, lossy, options::integer};
+use super::{Call, Command, Flag, at_least, exactly, options::integer, quoted_name};
 use crate::{db::WallMs, error::CommandError};
 
 const WRITE: &[Flag] = &[Flag::Write, Flag::Fast];
@@ -53,7 +53,7 @@ impl Conditions {
                 _ => {
                     return Err(CommandError::RefusedArgument(format!(
                         "ERR Unsupported option {}",
-                        lossy(option)
+                        quoted_name(option)
                     )));
                 }
             };

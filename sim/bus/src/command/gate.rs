@@ -52,7 +52,7 @@ pub(super) fn may_write(call: &Call<'_>, command: &Command) -> Result<(), Comman
 fn full_name(call: &Call<'_>, command: &Command) -> String {
     match call.args.get(1) {
         Some(subcommand) if CONTAINERS.contains(&command.name) => {
-            format!("{}|{}", command.name, super::lossy(subcommand).to_ascii_lowercase())
+            format!("{}|{}", command.name, super::quoted_name(subcommand).to_ascii_lowercase())
         }
         _ => command.name.to_owned(),
     }

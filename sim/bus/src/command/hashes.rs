@@ -8,9 +8,9 @@ use super::{
     options::{Options, integer},
 };
 use crate::{
-    decimal::Decimal,
     error::CommandError,
     hash::Hash,
+    long_double::LongDouble,
     resp::{Protocol, parse_i64},
 };
 
@@ -103,7 +103,7 @@ fn hincrby(call: &mut Call<'_>) -> Result<(), CommandError> {
 fn hincrbyfloat(call: &mut Call<'_>) -> Result<(), CommandError> {
     let (key, name) = (&call.args[1], &call.args[2]);
     let by = decimal(&call.args[3], CommandError::Refused("ERR value is NaN or Infinity"))?;
-    let old = Decimal::parse(field(call, name)?.unwrap_or(b"0"))
+    let old = LongDouble::parse(field(call, name)?.unwrap_or(b"0"))
         .ok_or(CommandError::Refused("ERR hash value is not a float"))?;
     let sum = old.plus(by).ok_or(INFINITE)?.to_string();
     let db = &mut call.state.db;

@@ -38,7 +38,7 @@ use crate::{
     blocking::{Blocked, Pending},
     connection::Session,
     db::{Key, WallMs},
-    error::CommandError,
+    error::{CommandError, quoted},
     resp::{Args, Reply},
     server::{Shared, State},
 };
@@ -176,7 +176,7 @@ const fn exactly(name: &'static str, count: usize, run: Handler) -> Command {
 
 /// A subcommand or variation that a command's syntax does not know.
 fn subcommand_syntax(call: &Call<'_>, container: &'static str) -> CommandError {
-    CommandError::SubcommandSyntax { name: lossy(&call.args[1]), container }
+    CommandError::SubcommandSyntax { name: quoted_name(&call.args[1]), container }
 }
 
 const fn at_least(name: &'static str, count: usize, run: Handler) -> Command {
@@ -310,7 +310,7 @@ fn subcommand<'t>(
     table: &'t [Command],
 ) -> Result<&'t Command, CommandError> {
     let command = find(table, &args[1]).ok_or_else(|| CommandError::UnknownSubcommand {
-        name: lossy(&args[1]),
+        name: quoted_name(&args[1]),
         container: container.to_ascii_uppercase(),
     })?;
     if command.admits(args.len()) {
@@ -334,20 +334,21 @@ fn arity(name: &str) -> CommandError {
 }
 
 fn unknown_command(args: &Args<'_>) -> CommandError {
-    let mut arguments = String::new();
+    let mut arguments = Vec::new();
     for argument in args.from(1) {
         if arguments.len() >= QUOTED_MAX {
             break;
         }
         let shown = until_zero(&argument[..argument.len().min(QUOTED_MAX - arguments.len())]);
-        arguments.extend(["'", &String::from_utf8_lossy(shown), "' "]);
+        arguments.extend([b"'", shown, b"' "].concat());
     }
-    CommandError::UnknownCommand { name: lossy(&args[0]), arguments }
+    let arguments = quoted(&arguments);
+    CommandError::UnknownCommand { name: quoted_name(&args[0]), arguments }
 }
 
 /// What an error shows of a name: as Redis prints it, a C string.
-fn lossy(name: &[u8]) -> String {
-    String::from_utf8_lossy(until_zero(&name[..name.len().min(QUOTED_MAX)])).into_owned()
+fn quoted_name(name: &[u8]) -> String {
+    quoted(until_zero(&name[..name.len().min(QUOTED_MAX)]))
 }
 
 /// Bytes as a C string: up to the first zero.

@@ -1,7 +1,7 @@
 //! Commands about strings that are numbers: DECR, DECRBY, INCR, INCRBY, INCRBYFLOAT.
 
 use super::{Call, Command, Flag, exactly, options::integer};
-use crate::{db::Ttl, decimal::Decimal, error::CommandError};
+use crate::{db::Ttl, error::CommandError, long_double::LongDouble};
 
 const NUMBER: &[Flag] = &[Flag::Write, Flag::DenyOom, Flag::Fast];
 
@@ -35,12 +35,12 @@ fn add(call: &mut Call<'_>, by: i64) -> Result<(), CommandError> {
 }
 
 /// An argument that must be a number with or without a point; `infinite` is the refusal of an infinite one.
-pub(super) fn decimal(argument: &[u8], infinite: CommandError) -> Result<Decimal, CommandError> {
+pub(super) fn decimal(argument: &[u8], infinite: CommandError) -> Result<LongDouble, CommandError> {
     let unsigned = argument.strip_prefix(b"-").or(argument.strip_prefix(b"+")).unwrap_or(argument);
     if [&b"inf"[..], b"infinity"].iter().any(|name| unsigned.eq_ignore_ascii_case(name)) {
         return Err(infinite);
     }
-    Decimal::parse(argument).ok_or(CommandError::Refused("ERR value is not a valid float"))
+    LongDouble::parse(argument).ok_or(CommandError::Refused("ERR value is not a valid float"))
 }
 
 fn incrbyfloat(call: &mut Call<'_>) -> Result<(), CommandError> {

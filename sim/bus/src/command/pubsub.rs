@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Call, Command, Flag::NoScript, at_least, dispatch_subcommand, exactly, lossy};
+use super::{Call, Command, Flag::NoScript, at_least, dispatch_subcommand, exactly, quoted_name};
 use crate::{
     clients::{ClientId, Clients, OutputLimit},
     connection::Session,
@@ -166,7 +166,7 @@ fn pubsub_channels(call: &mut Call<'_>) -> Result<(), CommandError> {
     if call.args.len() > 3 {
         return Err(CommandError::RefusedArgument(format!(
             "ERR unknown subcommand or wrong number of arguments for '{}'. Try PUBSUB HELP.",
-            lossy(&call.args[1])
+            quoted_name(&call.args[1])
         )));
     }
     let pattern = call.args.get(2);

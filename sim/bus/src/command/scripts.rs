@@ -7,7 +7,7 @@ use super::{
     run as run_command,
 };
 use crate::{
-    error::CommandError,
+    error::{CommandError, line, quoted},
     resp::{OwnedArgs, Protocol, Reply, parse_i64},
     script::{self, Commands, Script, Scripts, Value},
 };
@@ -97,7 +97,7 @@ fn execute(call: &mut Call<'_>, digest: &str, script: &Script) -> Result<(), Com
     match script::run(script, keys, arguments, &mut Inside { call }) {
         Ok(value) => write(&mut call.reply, &value),
         Err(failure) => {
-            let message = String::from_utf8_lossy(&failure.message);
+            let message = quoted(&failure.message);
             let line = failure.line;
             // What the script did before it failed stays done, and recorded.
             call.reply.error(&format!("{message} script: {digest}, on @user_script:{line}."));
@@ -113,8 +113,8 @@ fn write(reply: &mut Reply<'_>, value: &Value) {
         Value::Bool(true) => reply.integer(1),
         Value::Number(number) => reply.integer(truncated(*number)),
         Value::Text(text) => reply.bulk(text),
-        Value::Status(text) => reply.simple(&String::from_utf8_lossy(text)),
-        Value::Error(text) => reply.error(&String::from_utf8_lossy(text)),
+        Value::Status(text) => reply.simple(text),
+        Value::Error(text) => reply.error(&quoted(text)),
         Value::Array(items) => {
             let len = items.iter().position(|item| *item == Value::Nil).unwrap_or(items.len());
             reply.array(len);
@@ -160,7 +160,7 @@ impl Commands for Inside<'_, '_> {
                 }
             },
         };
-        outcome.map_err(|error| error.to_string().into_bytes())?;
+        outcome.map_err(|error| line(&error))?;
         match read(&mut wire.as_slice()) {
             Some(Value::Error(refusal)) => Err(refusal),
             Some(value) => Ok(value),

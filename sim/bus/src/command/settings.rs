@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::{Call, Command, Flag::NoScript, at_least, dispatch_subcommand, exactly, lossy};
+use super::{Call, Command, Flag::NoScript, at_least, dispatch_subcommand, exactly, quoted_name};
 use crate::{AppendFsync, Config, OutputLimit, epoch, error::CommandError, glob, resp::parse_i64};
 
 pub(super) const COMMANDS: &[Command] =
@@ -199,7 +199,7 @@ fn set(call: &mut Call<'_>) -> Result<(), CommandError> {
             .ok_or_else(|| {
                 CommandError::RefusedArgument(format!(
                     "ERR Unknown option or number of arguments for CONFIG SET - '{}'",
-                    lossy(name)
+                    quoted_name(name)
                 ))
             })?;
         let outcome = match setting.set {

@@ -1,8 +1,9 @@
 //! Commands by which a consumer takes over what another one has not acknowledged: XAUTOCLAIM, XCLAIM.
 
 use super::{
-    Call, Command, Flag, at_least, lossy,
+    Call, Command, Flag, at_least,
     options::Options,
+    quoted_name,
     stream_group_reads::{report_claim, report_position},
     stream_groups::no_such_group,
     stream_ids::{entry_id, interval_start, write_entry},
@@ -170,7 +171,7 @@ fn claim_options(claim: &mut Claim<'_>, mut options: Options<'_>) -> Result<Stre
             }
             (b"lastid", true) => last_id = entry_id(options.value()?, 0)?,
             _ => {
-                let option = lossy(option);
+                let option = quoted_name(option);
                 return Err(CommandError::RefusedArgument(format!(
                     "ERR Unrecognized XCLAIM option '{option}'"
                 )));

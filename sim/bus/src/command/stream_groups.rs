@@ -3,8 +3,9 @@
 use std::ops::RangeInclusive;
 
 use super::{
-    Call, Command, Flag, at_least, dispatch_subcommand, exactly, lossy,
+    Call, Command, Flag, at_least, dispatch_subcommand, exactly,
     options::{Options, integer},
+    quoted_name,
     stream_ids::{edge_or_entry_id, entry_id, entry_ids, interval},
     subcommand_syntax,
 };
@@ -38,8 +39,8 @@ const NO_STREAM: CommandError = CommandError::Refused(
 pub(super) fn no_such_group(key: &[u8], group: &[u8], context: &str) -> CommandError {
     CommandError::RefusedArgument(format!(
         "NOGROUP No such key '{}' or consumer group '{}'{context}",
-        lossy(key),
-        lossy(group)
+        quoted_name(key),
+        quoted_name(group)
     ))
 }
 
@@ -47,8 +48,8 @@ pub(super) fn no_such_group(key: &[u8], group: &[u8], context: &str) -> CommandE
 pub(super) fn no_such_group_of_key(key: &[u8], group: &[u8]) -> CommandError {
     CommandError::RefusedArgument(format!(
         "NOGROUP No such consumer group '{}' for key name '{}'",
-        lossy(group),
-        lossy(key)
+        quoted_name(group),
+        quoted_name(key)
     ))
 }
 

@@ -3,8 +3,9 @@
 use std::{ops::RangeInclusive, time::Duration};
 
 use super::{
-    Call, Command, Flag, Origin, at_least, lossy,
+    Call, Command, Flag, Origin, at_least,
     options::Options,
+    quoted_name,
     stream_ids::{entry_id, interval, write_entries},
 };
 use crate::{
@@ -87,7 +88,7 @@ impl<'a> ReadOptions<'a> {
         while let Some(option) = options.next() {
             if option.eq_ignore_ascii_case(b"block") && options.left() > 0 {
                 if origin == Origin::Script {
-                    let name = lossy(&args[0]);
+                    let name = quoted_name(&args[0]);
                     return Err(CommandError::RefusedArgument(format!(
                         "ERR {name} command is not allowed with BLOCK option from scripts"
                     )));

@@ -1,8 +1,8 @@
 //! Writes replies straight into the connection's output buffer, in the protocol version that the client chose.
 
-use std::fmt::{Display, Write};
+use std::fmt::Display;
 
-use crate::stream::StreamId;
+use crate::{error::line, stream::StreamId};
 
 /// The protocol version of one connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -66,20 +66,18 @@ impl<'a> Reply<'a> {
         self.simple("OK");
     }
 
-    /// A simple string, which holds no line break.
-    pub(crate) fn simple(&mut self, text: &str) {
+    /// A simple string, whose line breaks become spaces, as in Redis.
+    pub(crate) fn simple(&mut self, text: impl AsRef<[u8]>) {
         self.out.push(b'+');
-        self.out.extend_from_slice(text.as_bytes());
+        let unbroken = |byte: &u8| if matches!(byte, b'\r' | b'\n') { b' ' } else { *byte };
+        self.out.extend(text.as_ref().iter().map(unbroken));
         self.line_end();
     }
 
-    /// An error; its text may quote the client, so line breaks become spaces, as in Redis.
+    /// An error, whose text may quote the client as [`quoted`](crate::error::quoted) does.
     pub(crate) fn error(&mut self, error: &dyn Display) {
-        let mut text = String::new();
-        // Writing to a string fails only if a `Display` does, and then what it wrote is the answer.
-        let _ = write!(text, "{error}");
         self.out.push(b'-');
-        self.out.extend(text.bytes().map(|byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { byte }));
+        self.out.extend_from_slice(&line(error));
         self.line_end();
     }
 
@@ -216,5 +214,6 @@ mod tests {
     #[test]
     fn an_error_that_quotes_line_breaks_stays_on_one_line() {
         assert_eq!(written(Protocol::Resp2, |reply| reply.error(&"ERR 'a\r\nb'")), "-ERR 'a  b'\r\n");
+        assert_eq!(written(Protocol::Resp2, |reply| reply.error(&"ERR a \r\n\r\n")), "-ERR a \r\n");
     }
 }

@@ -1,6 +1,7 @@
 //! Splits a script into words.
 
 use super::{number, parser::CompileError};
+use crate::error::quoted;
 
 /// A word of a script.
 #[derive(Clone, Debug, PartialEq)]
@@ -9,7 +10,8 @@ pub(super) enum Token {
     Word(String),
     /// An operator or a bracket.
     Symbol(&'static str),
-    Number(f64),
+    /// With its digits.
+    Number(f64, String),
     Text(Vec<u8>),
     End,
 }
@@ -20,8 +22,8 @@ impl Token {
         match self {
             Self::Word(word) => word.clone(),
             Self::Symbol(symbol) => (*symbol).to_owned(),
-            Self::Number(number) => number::format(*number, 14),
-            Self::Text(text) => String::from_utf8_lossy(text).into_owned(),
+            Self::Number(_, digits) => digits.clone(),
+            Self::Text(text) => quoted(text),
             Self::End => "<eof>".to_owned(),
         }
     }
@@ -121,11 +123,11 @@ impl Lexer<'_> {
             len += 1;
         }
         let text = &rest[..len];
-        let value = number::parse(text).ok_or_else(|| {
-            self.error(format!("malformed number near '{}'", String::from_utf8_lossy(text)))
-        })?;
+        let value = number::parse(text)
+            .ok_or_else(|| self.error(format!("malformed number near '{}'", quoted(text))))?;
+        let digits = quoted(text);
         self.at += len;
-        Ok(Token::Number(value))
+        Ok(Token::Number(value, digits))
     }
 
     fn text(&mut self, quote: u8) -> Result<Token, CompileError> {
@@ -139,7 +141,7 @@ impl Lexer<'_> {
                     return Ok(Token::Text(text));
                 }
                 [b'\n', ..] => {
-                    let shown = String::from_utf8_lossy(&text);
+                    let shown = quoted(&text);
                     return Err(self.error(format!("unfinished string near '{}{shown}'", char::from(quote))));
                 }
                 [b'\\', b'n', ..] => (b'\n', 2),

@@ -377,7 +377,7 @@ impl Parser {
             return Ok(Expr { line, kind: Kind::Unary(operator, Box::new(operand)) });
         }
         let kind = match self.peek() {
-            Token::Number(number) => Kind::Number(*number),
+            Token::Number(number, _) => Kind::Number(*number),
             Token::Text(text) => Kind::Text(text.clone()),
             Token::Word(word) if word == "nil" => Kind::Nil,
             Token::Word(word) if word == "true" => Kind::Bool(true),

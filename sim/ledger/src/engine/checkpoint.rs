@@ -97,7 +97,7 @@ impl Checkpoints {
         };
         let mut state = lock(&engine.state);
         // What has not been published will be in the new segment.
-        let frozen = Frozen::of(&state.tables, segment);
+        let frozen = Frozen::of(&mut state.tables, segment);
         let requests = std::mem::take(&mut state.checkpoints);
         let disk = log.disk();
         let work = Box::pin(async move {

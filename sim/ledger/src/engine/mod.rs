@@ -37,7 +37,7 @@ use crate::{
     data::{Value, timestamp},
     error::{Result, SqlError},
     fault::Fault,
-    sql::{self, Answer, Inputs, Plan, Prepared, Statement},
+    sql::{self, Answer, Inputs, Memo, Plan, Prepared, Progress, Statement},
     store::{Catalog, TableLock, Tables, TransactionId, View},
 };
 
@@ -206,7 +206,7 @@ impl Engine {
     }
 
     /// Runs a statement of someone who has changed and locked nothing: it sees what is durable.
-    pub(crate) fn read(&self, prepared: &Prepared, given: Given<'_>) -> Result<Ran> {
+    pub(crate) fn read(&self, prepared: &Prepared, given: Given<'_>, progress: &Progress) -> Result<Ran> {
         let mut state = self.alive()?;
         if is_stale(prepared, &state.tables, false) {
             return Ok(Ran::Stale);
@@ -219,8 +219,8 @@ impl Engine {
         {
             return Ok(Ran::Waits(state.waits.wait(None, holder)));
         }
-        let view = View::new(&state.tables, None);
-        run_query(prepared, &state.tables, view, self.inputs(given), false).map(Ran::Done)
+        let view = View::new(&state.tables, None, false);
+        run_query(prepared, &state.tables, view, self.inputs(given), progress.memo()).map(Ran::Done)
     }
 
     /// What a statement is given from outside.
@@ -241,11 +241,11 @@ fn run_query(
     tables: &Tables,
     view: View<'_>,
     inputs: Inputs<'_>,
-    own: bool,
+    memo: &Memo,
 ) -> Result<Answer> {
-    check_tables(prepared, tables, own)?;
+    check_tables(prepared, tables, view.own())?;
     match &prepared.plan {
-        Plan::Select { query, .. } => sql::query(query, view, inputs),
+        Plan::Select { query, .. } => sql::query(query, view, inputs, memo),
         _ => Ok(Answer::default()),
     }
 }

@@ -138,16 +138,22 @@ impl Writer {
         let own = state.reformer == Some(self.id);
         let plan = &prepared.plan;
         let inputs = self.engine.inputs(given);
-        if !plan.writes() && !plan.locks() {
-            let view = View::new(&state.tables, Some(self.id));
-            return run_query(prepared, &state.tables, view, inputs, own).map(Ran::Done);
-        }
-        check_tables(prepared, &state.tables, own)?;
         let State { tables, open, waits, .. } = &mut *state;
         let Some(Open { layer, .. }) = open.get_mut(&self.id) else {
             return Ok(Ran::Stale);
         };
-        Ok(match sql::change(plan, &mut Change { tables, layer }, inputs, progress)? {
+        let step = if plan.writes() || plan.locks() {
+            check_tables(prepared, tables, own)
+                .and_then(|()| sql::change(plan, &mut Change { tables, layer, own }, inputs, progress))
+        } else {
+            let view = View::new(tables, Some(self.id), own);
+            run_query(prepared, tables, view, inputs, progress.memo()).map(Step::Done)
+        };
+        // Also of a statement that has failed or waits: nothing gives back what has been drawn.
+        for (sequence, drawn) in progress.take_drawn() {
+            tables.draw_in(layer, sequence, drawn);
+        }
+        Ok(match step? {
             Step::Done(answer) => Ran::Done(answer),
             Step::Wait(holder) => Ran::Waits(waits.wait(Some(self.id), holder)),
         })

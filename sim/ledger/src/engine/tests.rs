@@ -58,7 +58,7 @@ async fn write(engine: &Arc<Engine>, sql: &str) -> Ticket {
 
 async fn count(engine: &Arc<Engine>) -> Vec<Vec<Value>> {
     let count = engine.prepare("SELECT count(*) FROM t", &[], false).unwrap().unwrap();
-    match engine.read(&count, GIVEN).unwrap() {
+    match engine.read(&count, GIVEN, &Progress::default()).unwrap() {
         Ran::Done(answer) => answer.rows,
         _ => panic!("readers do not wait"),
     }

@@ -160,7 +160,7 @@ impl Session {
         let returns_rows = prepared.plan.returns_rows();
         if portal.rows.is_none() {
             if portal.finished {
-                return Err(SqlError::new("55000", "portal cannot be run"));
+                return Err(SqlError::new(state::NOT_IN_STATE, "portal cannot be run"));
             }
             self.admit_text(&sql)?;
             let (answer, tag) = self.run_plan(&prepared, Origin::Text(&sql), &portal.params).await?;

@@ -4,10 +4,16 @@
 //! what it has done so far. The rows it concerns are those that it saw when it began; one that has changed since is taken as
 //! it is now if it still meets the condition (PostgreSQL 16 docs, §13.2.1).
 
-use std::{borrow::Cow, collections::BTreeSet, sync::Arc, vec};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    vec,
+};
 
 use super::{
     constraint::{check_row, unique_violation},
+    draw::{Draws, Remembered},
     eval::Scope,
     plan::{
         Body, ConflictAction, Delete, Expr, Insert, Locking, OnConflict, Plan, Query, Rows, Source, Target,
@@ -21,13 +27,15 @@ use super::{
 use crate::{
     data::{Row, Value},
     error::{Result, SqlError, state},
-    store::{Conflict, Layer, RowLock, Schema, Tables, TransactionId, View},
+    store::{Conflict, Drawn, Layer, RowLock, Schema, Tables, TransactionId, View},
 };
 
 /// The tables and the transaction that changes them.
 pub(crate) struct Change<'a> {
     pub(crate) tables: &'a mut Tables,
     pub(crate) layer: &'a mut Layer,
+    /// Whether the transaction is the one that changes the schema.
+    pub(crate) own: bool,
 }
 
 /// How far a statement has come.
@@ -37,6 +45,8 @@ pub(crate) struct Progress {
     targets: Option<vec::IntoIter<Aim>>,
     /// What a query gave an `INSERT`; none before it has run.
     proposed: Option<Vec<Vec<Value>>>,
+    /// The row that an `INSERT` has to wait with: its values are found once.
+    at_hand: Option<Vec<Value>>,
     /// How many rows of an `INSERT` are done.
     inserted: usize,
     /// Rows that an `INSERT` has stored: it may not change one of them a second time.
@@ -88,7 +98,7 @@ enum Stored {
     Changed(u64, Row),
     /// A row with the same key is locked, and stays as it is.
     Locked(u64, RowLock),
-    New(Row),
+    New,
     Nothing,
 }
 
@@ -113,10 +123,24 @@ pub(crate) fn change(
     progress: &mut Progress,
 ) -> Result<Step> {
     let memo = std::mem::take(&mut progress.memo);
-    let given = Given { inputs, memo: &memo };
-    let held = match plan {
-        Plan::CreateTable { name, if_not_exists, sql } => {
-            progress.answer.notices.extend(change.create_table(name, *if_not_exists, sql)?);
+    let held = held(plan, change, Given { inputs, memo: &memo }, progress);
+    progress.memo = memo;
+    Ok(match held? {
+        Some(holder) => Step::Wait(holder),
+        None => Step::Done(std::mem::take(&mut progress.answer)),
+    })
+}
+
+/// Goes on with a statement; the transaction in the way, if there is one.
+fn held(
+    plan: &Plan,
+    change: &mut Change<'_>,
+    given: Given<'_>,
+    progress: &mut Progress,
+) -> Result<Option<TransactionId>> {
+    Ok(match plan {
+        Plan::CreateSequence(create) | Plan::CreateTable(create) => {
+            progress.answer.notices.extend(change.create(create)?);
             None
         }
         Plan::AlterTable { reform, notices }
@@ -128,13 +152,14 @@ pub(crate) fn change(
             progress.answer.notices.clone_from(notices);
             None
         }
-        Plan::DropTable { tables, notices } => {
+        Plan::Drop { tables, reforms, notices, .. } => {
+            reforms.iter().try_for_each(|reform| change.reform(reform, given))?;
             tables.iter().for_each(|table| change.tables.drop_in(change.layer, *table));
             progress.answer.notices.clone_from(notices);
             None
         }
         Plan::Truncate { tables } => {
-            tables.iter().for_each(|table| change.truncate(*table));
+            tables.iter().for_each(|table| change.begin_anew(*table));
             None
         }
         Plan::Delete(delete) => change.delete(delete, given, progress)?,
@@ -142,11 +167,6 @@ pub(crate) fn change(
         Plan::Select { query, locking: Some(locking) } => change.lock(query, *locking, given, progress)?,
         Plan::Update(update) => change.update(update, given, progress)?,
         _ => None,
-    };
-    progress.memo = memo;
-    Ok(match held {
-        Some(holder) => Step::Wait(holder),
-        None => Step::Done(std::mem::take(&mut progress.answer)),
     })
 }
 
@@ -164,7 +184,7 @@ macro_rules! take {
 impl Change<'_> {
     /// The tables as the statement may see them.
     pub(super) fn run<'a>(&'a self, given: Given<'a>) -> Run<'a> {
-        Run::new(View::new(self.tables, Some(self.layer.owner)), given.inputs, given.memo)
+        Run::new(View::new(self.tables, Some(self.layer.owner), self.own), given.inputs, given.memo)
     }
 
     fn update(
@@ -237,9 +257,12 @@ impl Change<'_> {
         loop {
             let run = self.run(given);
             let scope = run.scope();
-            let proposed = match &insert.rows {
-                Rows::Values(lists) => lists.get(progress.inserted).map(|exprs| project(exprs, &scope)),
-                Rows::Query { exprs, .. } => {
+            let proposed = match (progress.at_hand.take(), &insert.rows) {
+                (Some(row), _) => Some(Ok(row)),
+                (None, Rows::Values(lists)) => {
+                    lists.get(progress.inserted).map(|exprs| project(exprs, &scope))
+                }
+                (None, Rows::Query { exprs, .. }) => {
                     let row = progress.proposed.as_ref().and_then(|rows| rows.get(progress.inserted));
                     row.map(|row| project(exprs, &scope.over(row)))
                 }
@@ -249,12 +272,15 @@ impl Change<'_> {
             };
             check_row(&self.tables.table(insert.table).schema, &proposed, &scope)?;
             let stored = match &insert.on_conflict {
-                None => self.free(insert.table, &proposed)?.map(|()| Stored::New(proposed.into())),
-                Some(handler) => self.merged(insert.table, handler, proposed, scope, &progress.stored)?,
+                None => self.free(insert.table, &proposed)?.map(|()| Stored::New),
+                Some(handler) => self.merged(insert.table, handler, &proposed, scope, &progress.stored)?,
             };
             let (id, row) = match stored {
-                Err(holder) => return Ok(Some(holder)),
-                Ok(Stored::New(row)) => (self.tables.table(insert.table).next_id(), row),
+                Err(holder) => {
+                    progress.at_hand = Some(proposed);
+                    return Ok(Some(holder));
+                }
+                Ok(Stored::New) => (self.tables.table(insert.table).next_id(), proposed.into()),
                 Ok(Stored::Changed(id, row)) => (id, row),
                 Ok(Stored::Nothing) => {
                     progress.inserted += 1;
@@ -294,14 +320,14 @@ impl Change<'_> {
         &self,
         number: usize,
         handler: &OnConflict,
-        proposed: Vec<Value>,
+        proposed: &[Value],
         scope: Scope<'_>,
         stored: &BTreeSet<u64>,
     ) -> Settled<Stored> {
         let table = self.tables.table(number);
-        let id = match table.conflict(&proposed, self.layer.owner, None, handler.index) {
+        let id = match table.conflict(proposed, self.layer.owner, None, handler.index) {
             // The handler speaks of one index only; the others must be free.
-            None => return Ok(self.free(number, &proposed)?.map(|()| Stored::New(proposed.into()))),
+            None => return Ok(self.free(number, proposed)?.map(|()| Stored::New)),
             Some(Conflict::Undecided(holder)) => return Ok(Err(holder)),
             Some(Conflict::Row { id, .. }) => id,
         };
@@ -318,7 +344,7 @@ impl Change<'_> {
         let Some(current) = table.get(id) else {
             return Ok(Ok(Stored::Nothing));
         };
-        let scope = Scope { row: current, excluded: &proposed, ..scope };
+        let scope = Scope { row: current, excluded: proposed, ..scope };
         if !holds(filter.as_ref(), &scope)? {
             return Ok(Ok(Stored::Locked(id, lock)));
         }
@@ -494,9 +520,31 @@ impl Change<'_> {
 }
 
 impl Progress {
+    /// Of a statement in a session that remembers what it has drawn.
+    pub(crate) fn of(remembered: Remembered) -> Self {
+        let mut progress = Self::default();
+        *progress.memo.draws() = Draws::of(remembered);
+        progress
+    }
+
+    /// What the session remembers now.
+    pub(crate) fn remembered(mut self) -> Remembered {
+        std::mem::take(&mut self.memo.draws().session)
+    }
+
+    /// What the statement need not find out twice.
+    pub(crate) fn memo(&self) -> &Memo {
+        &self.memo
+    }
+
+    /// What the statement has drawn from sequences and nobody has stored yet.
+    pub(crate) fn take_drawn(&mut self) -> BTreeMap<usize, Drawn> {
+        self.memo.draws().take()
+    }
+
     /// Whether anything has been done or looked at.
     pub(crate) fn begun(&self) -> bool {
-        self.targets.is_some() || self.proposed.is_some() || self.inserted > 0
+        self.targets.is_some() || self.proposed.is_some() || self.at_hand.is_some() || self.inserted > 0
     }
 
     fn aim(&mut self, targets: Vec<Aim>) {

@@ -8,6 +8,7 @@ mod aggregate;
 mod bind;
 mod change;
 mod constraint;
+mod draw;
 mod eval;
 mod extension;
 mod fold;
@@ -22,7 +23,8 @@ mod token;
 
 pub(crate) use bind::{bind, schema_from_sql};
 pub(crate) use change::{Change, Progress, Step, change, not_available};
+pub(crate) use draw::Remembered;
 pub(crate) use parse::{Statement, parse};
 pub(crate) use plan::{Expr, Output, Plan, Prepared};
-pub(crate) use run::{Answer, Inputs, query};
+pub(crate) use run::{Answer, Inputs, Memo, query};
 pub(crate) use token::locate;

@@ -8,7 +8,7 @@ use sqlparser::{
     tokenizer::{Token, TokenWithSpan},
 };
 
-pub(crate) use sqlparser::ast::Statement;
+pub(crate) use sqlparser::ast::{Expr, Statement};
 
 use super::{extension, grammar, token::Text};
 use crate::error::{Result, SqlError, state};
@@ -32,6 +32,15 @@ pub(crate) fn parse(sql: &str) -> Result<Vec<Statement>> {
             _ => text.complain_of(&unfinished),
         }),
     }
+}
+
+/// Parses an expression alone.
+pub(super) fn expression(sql: &str) -> Result<Expr> {
+    let (text, _) = Text::new(sql);
+    Parser::new(&PostgreSqlDialect {})
+        .with_tokens_with_locations(text.tokens().to_vec())
+        .parse_expr()
+        .map_err(|error| complaint(&error, &text))
 }
 
 fn statements(text: &Text<'_>) -> Result<Vec<Statement>> {

@@ -4,7 +4,7 @@ use super::{
     bind::schema_from_sql,
     change::{Change, Given},
     constraint::{check_stored, duplicate_key},
-    plan::Reform,
+    plan::{Create, Reform},
 };
 use crate::{
     error::{Result, SqlError, state},
@@ -12,19 +12,17 @@ use crate::{
 };
 
 impl Change<'_> {
-    /// Creates a table, unless there is one and that is no error; then the client is told.
-    pub(super) fn create_table(
-        &mut self,
-        name: &str,
-        if_not_exists: bool,
-        sql: &str,
-    ) -> Result<Option<SqlError>> {
+    /// Creates a relation, unless there is one and that is no error; then the client is told.
+    pub(super) fn create(&mut self, create: &Create) -> Result<Option<SqlError>> {
+        let Create { name, if_not_exists, sql, sequences } = create;
         if !(Catalog { tables: self.tables, own: true }).is_taken(name) {
-            self.tables.create_in(self.layer, schema_from_sql(sql)?);
+            for sql in sequences.iter().chain([sql]) {
+                self.tables.create_in(self.layer, schema_from_sql(sql)?);
+            }
             return Ok(None);
         }
         let message = format!("relation \"{name}\" already exists");
-        if if_not_exists {
+        if *if_not_exists {
             Ok(Some(*SqlError::new(state::DUPLICATE_TABLE, format!("{message}, skipping"))))
         } else {
             Err(SqlError::new(state::DUPLICATE_TABLE, message))
@@ -33,6 +31,10 @@ impl Change<'_> {
 
     /// Gives a table another definition; its rows must satisfy it.
     pub(super) fn reform(&mut self, reform: &Reform, given: Given<'_>) -> Result<()> {
+        for sql in &reform.sequences {
+            self.tables.create_in(self.layer, schema_from_sql(sql)?);
+        }
+        reform.drops.iter().for_each(|sequence| self.tables.drop_in(self.layer, *sequence));
         let schema = schema_from_sql(&reform.sql)?;
         let reformed = self.tables.reform_in(self.layer, reform.table, schema, reform.origins.clone());
         let number = reformed.map_err(|duplicate| duplicate_key(&duplicate))?;
@@ -61,8 +63,8 @@ impl Change<'_> {
         Ok(())
     }
 
-    /// Puts an empty table in the place of one.
-    pub(super) fn truncate(&mut self, number: usize) {
+    /// Puts an empty table in the place of one, or a sequence that has given nothing.
+    pub(super) fn begin_anew(&mut self, number: usize) {
         let schema = self.tables.table(number).schema.clone();
         self.tables.drop_in(self.layer, number);
         self.tables.create_in(self.layer, schema);

@@ -10,7 +10,7 @@ use rust_decimal::Decimal;
 
 use super::{
     schema::Schema,
-    table::{Filling, Origins},
+    table::{Filling, Origins, SEQUENCE_ROW},
     tables::Tables,
     transaction::{Deed, Layer, TransactionId},
 };
@@ -57,6 +57,7 @@ pub(crate) fn redo(tables: &Tables, layer: &Layer) -> Vec<u8> {
             Deed::Created(number) => {
                 put_table(&tables.table(*number).schema.sql, &mut out);
             }
+            Deed::Drew { sequence, row } => put_row(*sequence, SEQUENCE_ROW, row, &mut out),
             Deed::Wrote { table, id, first: true, .. } => row_redo(tables, *table, *id, &mut out),
             Deed::Dropped(number) => {
                 out.push(DROP);

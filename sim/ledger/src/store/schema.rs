@@ -1,23 +1,43 @@
-//! The definition of a table.
+//! The definition of a relation: a table, or a sequence.
 
 use std::sync::Arc;
 
+use super::sequence::Sequence;
 use crate::{
     data::{Modifier, Type},
     sql::Expr,
 };
 
-/// A table's columns and constraints, in the order of their declaration.
+/// A relation's columns and constraints, in the order of their declaration.
 #[derive(Clone, Debug)]
 pub(crate) struct Schema {
     pub(crate) name: Arc<str>,
+    pub(crate) kind: Kind,
     pub(crate) columns: Vec<Column>,
     /// Those of `PRIMARY KEY` and `UNIQUE`, then those of `CREATE INDEX`.
     pub(crate) indexes: Vec<Index>,
     /// Sorted by name, the order in which PostgreSQL checks them.
     pub(crate) checks: Vec<Check>,
-    /// The statements that make this table again: `CREATE TABLE`, then `CREATE INDEX`.
+    /// The statements that make this relation again: `CREATE TABLE` and then `CREATE INDEX`, or `CREATE SEQUENCE`.
     pub(crate) sql: Arc<str>,
+}
+
+/// What a relation is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Its only row is where it stands.
+    Sequence(Sequence),
+    Table,
+}
+
+impl Kind {
+    /// As error messages name it.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Sequence(_) => "sequence",
+            Self::Table => "table",
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -28,6 +48,24 @@ pub(crate) struct Column {
     pub(crate) not_null: bool,
     /// Already converted to the column's type.
     pub(crate) default: Option<Expr>,
+    /// The sequence that belongs to the column, and comes and goes with it.
+    pub(crate) supply: Option<Supply>,
+}
+
+/// A sequence that belongs to a column, whose default draws from it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Supply {
+    /// The sequence's name.
+    pub(crate) sequence: String,
+    /// None for `SERIAL`.
+    pub(crate) identity: Option<Identity>,
+}
+
+/// `GENERATED … AS IDENTITY`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Identity {
+    Always,
+    ByDefault,
 }
 
 #[derive(Clone, Debug)]
@@ -74,6 +112,14 @@ pub(crate) struct Check {
 }
 
 impl Schema {
+    /// The definition of the sequence, if it is one.
+    pub(crate) fn sequence(&self) -> Option<&Sequence> {
+        match &self.kind {
+            Kind::Sequence(sequence) => Some(sequence),
+            Kind::Table => None,
+        }
+    }
+
     /// The position of a column.
     pub(crate) fn column(&self, name: &str) -> Option<usize> {
         self.columns.iter().position(|column| column.name == name)

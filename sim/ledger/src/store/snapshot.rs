@@ -39,8 +39,10 @@ struct FrozenTable {
 
 impl Frozen {
     /// What is committed now; `segment` is the one into which the next record goes.
-    pub(crate) fn of(tables: &Tables, segment: u64) -> Self {
-        let view = View::new(tables, None);
+    pub(crate) fn of(tables: &mut Tables, segment: u64) -> Self {
+        tables.forget_reserved();
+        let tables = &*tables;
+        let view = View::new(tables, None, false);
         let freeze = |(number, table): (usize, &Table)| {
             let mut rows = Vec::with_capacity(table.len());
             let every: Result<(), io::Error> = view.scan(number, |id, row| {

@@ -6,6 +6,7 @@ use super::{
     index::Range,
     lock::{RowLock, RowLocks},
     schema::{Index, Schema},
+    sequence::{Drawn, Position},
     transaction::TransactionId,
 };
 use crate::data::{Row, Value};
@@ -28,7 +29,12 @@ pub(crate) struct Table {
     gone: Vec<BTreeMap<Box<[Value]>, u64>>,
     locks: RowLocks,
     next: u64,
+    /// Of a sequence: the value that the log has come to, behind which recovery goes on.
+    reserved: Option<i64>,
 }
+
+/// The number of the only row of a sequence.
+pub(super) const SEQUENCE_ROW: u64 = 1;
 
 /// An uncommitted change of a row.
 #[derive(Debug)]
@@ -72,15 +78,47 @@ pub(crate) enum Conflict {
 impl Table {
     pub(crate) fn new(schema: Schema) -> Self {
         let indexes: Vec<_> = schema.indexes.iter().map(|_| BTreeMap::new()).collect();
+        let beginning = schema.sequence().map(|sequence| (SEQUENCE_ROW, sequence.beginning().row()));
         Self {
             schema,
             published: false,
-            rows: BTreeMap::new(),
+            rows: beginning.into_iter().collect(),
             gone: indexes.clone(),
             indexes,
             changes: BTreeMap::new(),
             locks: RowLocks::default(),
             next: 1,
+            reserved: None,
+        }
+    }
+
+    /// Where a sequence stands; none if this is none.
+    pub(crate) fn position(&self) -> Option<Position> {
+        self.schema.sequence().and_then(|_| Position::of_row(self.rows.get(&SEQUENCE_ROW)?))
+    }
+
+    /// Sets a sequence; returns the row that the log must be told of, if it must.
+    pub(super) fn draw(&mut self, drawn: Drawn) -> Option<Row> {
+        let Drawn { position, moved } = drawn;
+        if moved {
+            self.reserved = None;
+        }
+        self.rows.insert(SEQUENCE_ROW, position.row());
+        let sequence = self.schema.sequence()?;
+        (!sequence.covers(self.reserved, position.last)).then(|| sequence.logged(position).row())
+    }
+
+    /// The log has come to `row` of a sequence.
+    pub(super) fn reserve_values(&mut self, row: &[Value]) {
+        self.reserved =
+            Position::of_row(row).filter(|position| position.called).map(|position| position.last);
+    }
+
+    /// The next draw from a sequence must be told to the log, because it will not hold what it holds now.
+    pub(super) fn forget_reserved(&mut self) {
+        self.reserved = None;
+        if let Some(position) = self.position() {
+            self.rows.insert(SEQUENCE_ROW, Position { ahead: 0, ..position }.row());
         }
     }
 
@@ -193,6 +231,8 @@ impl Table {
 
     /// Stores or removes a committed row.
     pub(crate) fn replay(&mut self, id: u64, row: Option<Row>) {
+        let stands = row.as_deref().filter(|_| self.schema.sequence().is_some()).and_then(Position::of_row);
+        let row = stands.map_or(row, |position| Some(Position { ahead: 0, ..position }.row()));
         self.set(id, row);
     }
 

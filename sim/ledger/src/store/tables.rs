@@ -8,6 +8,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{
     lock::RowLock,
     schema::Schema,
+    sequence::Drawn,
     table::{Duplicate, Origins, Table},
     transaction::{Deed, Layer, Mark},
 };
@@ -157,6 +158,27 @@ impl Tables {
         layer.deeds.push(Deed::Wrote { table: number, id, before, first });
     }
 
+    /// Sets a sequence at once and for everybody, whatever becomes of the transaction of `layer`; the log is told when that
+    /// commits. One that has gone is passed over.
+    pub(crate) fn draw_in(&mut self, layer: &mut Layer, number: usize, drawn: Drawn) {
+        let Some(row) = self.get_mut(number).and_then(|table| table.draw(drawn)) else {
+            return;
+        };
+        let told = layer.deeds.iter_mut().find_map(|deed| match deed {
+            Deed::Drew { sequence, row } if *sequence == number => Some(row),
+            _ => None,
+        });
+        match told {
+            Some(told) => *told = row,
+            None => layer.deeds.push(Deed::Drew { sequence: number, row }),
+        }
+    }
+
+    /// Lets the next draw from every sequence be told to the log: a checkpoint holds where they stand now, no more.
+    pub(super) fn forget_reserved(&mut self) {
+        self.tables.values_mut().for_each(Table::forget_reserved);
+    }
+
     /// Locks a row that nobody else holds, for the transaction of `layer`.
     pub(crate) fn lock_in(&mut self, layer: &mut Layer, number: usize, id: u64, lock: RowLock) {
         let before = self.table_mut(number).lock(id, lock, layer.owner);
@@ -170,6 +192,11 @@ impl Tables {
         for deed in &layer.deeds {
             match deed {
                 Deed::Created(number) => self.table_mut(*number).published = true,
+                Deed::Drew { sequence, row } => {
+                    if let Some(table) = self.get_mut(*sequence) {
+                        table.reserve_values(row);
+                    }
+                }
                 Deed::Dropped(number) => drop(self.tables.remove(number)),
                 Deed::Locked { table, id, .. } => self.table_mut(*table).unlock(*id, layer.owner, None),
                 Deed::Named { name, .. } => self.publish_name(name),
@@ -197,8 +224,11 @@ impl Tables {
 
     /// Takes back what the transaction of `layer` did after `mark`.
     pub(crate) fn undo(&mut self, layer: &mut Layer, mark: Mark) {
+        let mut draws = Vec::new();
         for deed in layer.deeds.drain(mark.0..).rev() {
             match deed {
+                // What has been drawn stays drawn.
+                Deed::Drew { .. } => draws.push(deed),
                 Deed::Created(number) | Deed::Reformed { number, .. } => self.drop_last(number),
                 Deed::Dropped(_) => {}
                 Deed::Locked { table, id, before } => self.table_mut(table).unlock(id, layer.owner, before),
@@ -212,6 +242,9 @@ impl Tables {
                 Deed::Wrote { table, id, before, first } => self.table_mut(table).unwrite(id, before, first),
             }
         }
+        let exists =
+            |deed: &Deed| matches!(deed, Deed::Drew { sequence, .. } if self.get(*sequence).is_some());
+        layer.deeds.extend(draws.into_iter().filter(exists));
     }
 
     fn drop_last(&mut self, number: usize) {
@@ -234,7 +267,7 @@ impl<'a> Catalog<'a> {
         self.lookup(name).ok_or_else(|| SqlError::no_table(name))
     }
 
-    /// The number of a table, if there is one of the name.
+    /// The number of a relation, if there is one of the name.
     pub(crate) fn lookup(&self, name: &str) -> Option<usize> {
         self.tables.find(name, self.own)
     }
@@ -245,6 +278,12 @@ impl<'a> Catalog<'a> {
             let position = self.schema(number).indexes.iter().position(|index| index.name == name)?;
             Some((number, position))
         })
+    }
+
+    /// Every relation with its number, in the order of names.
+    pub(crate) fn relations(&self) -> impl Iterator<Item = (usize, &'a Schema)> + use<'a> {
+        let tables = self.tables;
+        tables.named(self.own).map(|number| (number, &tables.table(number).schema))
     }
 
     /// Whether a table or an index has this name: they share one space of names.

@@ -21,6 +21,8 @@ pub(crate) struct Layer {
 pub(super) enum Deed {
     /// The table with this number was created.
     Created(usize),
+    /// Values were drawn from a sequence, beyond what the log was ahead; `row` is what it must be told.
+    Drew { sequence: usize, row: Row },
     /// The table with this number was removed.
     Dropped(usize),
     /// A row was locked without being changed; `before` is the lock it had from the same transaction.

@@ -8,11 +8,18 @@ use crate::data::{Row, Value};
 pub(crate) struct View<'a> {
     tables: &'a Tables,
     reader: Option<TransactionId>,
+    /// Whether it sees the schema as the transaction that changes it does.
+    own: bool,
 }
 
 impl<'a> View<'a> {
-    pub(crate) fn new(tables: &'a Tables, reader: Option<TransactionId>) -> Self {
-        Self { tables, reader }
+    pub(crate) fn new(tables: &'a Tables, reader: Option<TransactionId>, own: bool) -> Self {
+        Self { tables, reader, own }
+    }
+
+    /// Whether it sees the schema as the transaction that changes it does.
+    pub(crate) fn own(&self) -> bool {
+        self.own
     }
 
     /// Calls `each` with every row in the order of insertion until it returns false.
@@ -68,6 +75,17 @@ impl<'a> View<'a> {
     pub(crate) fn numbered(&self) -> impl Iterator<Item = (usize, &'a Schema)> + use<'a> {
         let published = |(_, table): &(usize, &Table)| table.published;
         self.tables.iter().filter(published).map(|(number, table)| (number, &table.schema))
+    }
+
+    /// The number and the definition of the relation that a name means.
+    pub(crate) fn relation(&self, name: &str) -> Option<(usize, &'a Schema)> {
+        let number = self.tables.find(name, self.own)?;
+        Some((number, &self.tables.get(number)?.schema))
+    }
+
+    /// The relation with this number, if it still exists.
+    pub(crate) fn table(&self, number: usize) -> Option<&'a Table> {
+        self.tables.get(number)
     }
 
     /// The row with this key of a unique index.

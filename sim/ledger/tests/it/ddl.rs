@@ -94,7 +94,6 @@ async fn truncate_empties_tables_at_once() {
     assert_eq!(rows(&client, "SELECT * FROM t").await, ["1|z"]);
     assert_eq!(code(&client, "INSERT INTO t VALUES (1, 'y')").await, "23505");
     assert_eq!(code(&client, "TRUNCATE nowhere").await, "42P01");
-    assert_eq!(code(&client, "TRUNCATE t RESTART IDENTITY").await, "0A000");
     let after = ledger.after_power_loss().await;
     assert_eq!(rows(&after.client().await, "SELECT * FROM t").await, ["1|z"]);
 }
@@ -287,11 +286,10 @@ async fn a_change_waits_for_those_who_use_the_table() {
 async fn what_is_missing_is_refused_by_name() {
     let (_ledger, client) = Ledger::with_table().await;
     for sql in [
-        "CREATE TABLE u (id BIGSERIAL)",
-        "CREATE TABLE u (id INT GENERATED ALWAYS AS IDENTITY)",
+        "CREATE TABLE u (id INT, twice INT GENERATED ALWAYS AS (id * 2) STORED)",
         "CREATE TABLE u (id BIGINT REFERENCES t (id))",
         "ALTER TABLE t ADD FOREIGN KEY (id) REFERENCES t (id)",
-        "CREATE SEQUENCE s",
+        "CREATE SEQUENCE s OWNED BY t.id",
         "DROP VIEW v",
     ] {
         let refused = fault(&client, sql).await;

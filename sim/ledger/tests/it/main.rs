@@ -13,6 +13,7 @@ mod protocol;
 mod queries;
 mod recovery;
 mod savepoints;
+mod sequences;
 mod shutdown;
 mod statements;
 mod transactions;

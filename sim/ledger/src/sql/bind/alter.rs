@@ -12,8 +12,10 @@ use sqlparser::ast::{
 use super::{
     ddl::{column_names, schema_from_sql},
     draft::{Draft, DraftColumn, DraftIndex, default_of},
+    drop::{SEQUENCES, TABLES},
     expr::Binder,
     fold, object_name, refuse,
+    sequence::{Supplies, serial},
 };
 use crate::{
     data::Value,
@@ -23,7 +25,7 @@ use crate::{
 };
 
 /// What is said of something that is not there, where that is no error.
-fn skipping(message: &str) -> SqlError {
+pub(super) fn skipping(message: &str) -> SqlError {
     *SqlError::new(state::SUCCESS, format!("{message}, skipping"))
 }
 
@@ -37,49 +39,23 @@ fn already(state: &'static str, message: String, is_fine: bool) -> Result<SqlErr
 }
 
 /// Whether what was meant to be removed is not there: an error, or a notice.
-fn absent(state: &'static str, message: &str, is_fine: bool) -> Result<SqlError> {
+pub(super) fn absent(state: &'static str, message: &str, is_fine: bool) -> Result<SqlError> {
     if is_fine { Ok(skipping(message)) } else { Err(SqlError::new(state, message)) }
 }
 
 impl Binder<'_> {
     pub(super) fn drop_objects(&mut self, drop: &Statement) -> Result<Plan> {
-        let Statement::Drop { object_type, if_exists, names, purge, temporary, table, .. } = drop else {
+        let Statement::Drop { object_type, if_exists, names, cascade, purge, temporary, table, .. } = drop
+        else {
             return Err(SqlError::unsupported("this form of DROP"));
         };
         refuse(&[(*purge, "PURGE"), (*temporary, "DROP TEMPORARY"), (table.is_some(), "DROP … ON")])?;
         match object_type {
-            ObjectType::Table => self.drop_tables(names, *if_exists),
+            ObjectType::Table => self.drop_relations(&TABLES, names, *if_exists, *cascade),
+            ObjectType::Sequence => self.drop_relations(&SEQUENCES, names, *if_exists, *cascade),
             ObjectType::Index => self.drop_indexes(names, *if_exists),
             other => Err(SqlError::unsupported(format!("DROP {other}"))),
         }
-    }
-
-    fn drop_tables(&mut self, names: &[ObjectName], if_exists: bool) -> Result<Plan> {
-        let (mut tables, mut notices) = (Vec::new(), Vec::new());
-        for name in names {
-            let name = object_name(name)?;
-            let catalog = self.catalog()?;
-            match catalog.lookup(&name) {
-                Some(_) => {
-                    let table = self.find_table(&name)?;
-                    if !tables.contains(&table) {
-                        tables.push(table);
-                    }
-                }
-                None if catalog.find_index(&name).is_some() => {
-                    return Err(SqlError::new(
-                        state::WRONG_OBJECT_TYPE,
-                        format!("\"{name}\" is not a table"),
-                    )
-                    .hint("Use DROP INDEX to remove an index."));
-                }
-                None => {
-                    let message = format!("table \"{name}\" does not exist");
-                    notices.push(absent(state::UNDEFINED_TABLE, &message, if_exists)?);
-                }
-            }
-        }
-        Ok(Plan::DropTable { tables, notices })
     }
 
     fn drop_indexes(&mut self, names: &[ObjectName], if_exists: bool) -> Result<Plan> {
@@ -115,7 +91,6 @@ impl Binder<'_> {
     pub(super) fn truncate(&mut self, truncate: &Truncate) -> Result<Plan> {
         refuse(&[
             (truncate.partitions.is_some() || truncate.on_cluster.is_some(), "this form of TRUNCATE"),
-            (truncate.identity == Some(TruncateIdentityOption::Restart), "RESTART IDENTITY"),
             (truncate.if_exists, "TRUNCATE IF EXISTS"),
         ])?;
         let mut tables = Vec::new();
@@ -123,6 +98,11 @@ impl Binder<'_> {
             let table = self.find_table(&object_name(&target.name)?)?;
             if !tables.contains(&table) {
                 tables.push(table);
+            }
+        }
+        if truncate.identity == Some(TruncateIdentityOption::Restart) {
+            for table in tables.clone() {
+                tables.extend(self.supplies_of(table)?);
             }
         }
         Ok(Plan::Truncate { tables })
@@ -185,12 +165,16 @@ impl Binder<'_> {
         }
         let table = self.find_table(&name)?;
         let mut draft = Draft::of(self.schema(table)?)?;
-        let mut notices = Vec::new();
+        let (mut notices, mut supplies) = (Vec::new(), Supplies::default());
         for operation in &alter.operations {
-            self.alter(&mut draft, operation, &mut notices)?;
+            self.alter(&mut draft, operation, &mut supplies, &mut notices)?;
         }
-        let reform = reform(table, &draft)?;
+        let mut reform = reform(table, &draft)?;
         self.check_new_indexes(table, &reform)?;
+        let schema = schema_from_sql(&reform.sql)?;
+        self.check_sources(&schema, &supplies)?;
+        reform.sequences = supplies.sql;
+        reform.drops = self.orphans(table, &schema)?;
         Ok(Plan::AlterTable { reform: Some(reform), notices })
     }
 
@@ -210,11 +194,16 @@ impl Binder<'_> {
         &self,
         draft: &mut Draft,
         operation: &AlterTableOperation,
+        supplies: &mut Supplies,
         notices: &mut Vec<SqlError>,
     ) -> Result<()> {
         match operation {
             AlterTableOperation::AddColumn { if_not_exists, column_def, column_position: None, .. } => {
-                notices.extend(add_column(draft, column_def, *if_not_exists)?);
+                if draft.position(&fold(&column_def.name)).is_some() {
+                    notices.push(draft.has_column(&fold(&column_def.name), *if_not_exists)?);
+                } else {
+                    add_column(draft, &self.supplied(&draft.name, column_def, supplies)?)?;
+                }
             }
             AlterTableOperation::AddConstraint { constraint, not_valid: false } => {
                 draft.constraints.push(constraint.to_string());
@@ -264,12 +253,16 @@ fn settle(draft: &mut Draft) -> Result<()> {
     Ok(())
 }
 
-fn add_column(draft: &mut Draft, definition: &ColumnDef, if_not_exists: bool) -> Result<Option<SqlError>> {
-    let name = fold(&definition.name);
-    if draft.position(&name).is_some() {
-        let message = format!("column \"{name}\" of relation \"{}\" already exists", draft.name);
-        return already(state::DUPLICATE_COLUMN, message, if_not_exists).map(Some);
+impl Draft {
+    /// What is said when a column to be added is there.
+    fn has_column(&self, name: &str, if_not_exists: bool) -> Result<SqlError> {
+        let message = format!("column \"{name}\" of relation \"{}\" already exists", self.name);
+        already(state::DUPLICATE_COLUMN, message, if_not_exists)
     }
+}
+
+fn add_column(draft: &mut Draft, definition: &ColumnDef) -> Result<()> {
+    let name = fold(&definition.name);
     let is_default = |option: &ColumnOption| matches!(option, ColumnOption::Default(_));
     let options = definition.options.iter().filter(|option| !is_default(&option.option));
     draft.columns.push(DraftColumn {
@@ -277,11 +270,12 @@ fn add_column(draft: &mut Draft, definition: &ColumnDef, if_not_exists: bool) ->
         ty: definition.data_type.to_string(),
         default: default_of(definition),
         not_null: false,
+        identity: None,
         options: options.map(|option| format!(" {option}")).collect(),
+        serial: serial(&definition.data_type).is_some(),
         filling: Filling::Value(Value::Null),
     });
-    settle(draft)?;
-    Ok(None)
+    settle(draft)
 }
 
 fn alter_column(draft: &mut Draft, name: &str, operation: &AlterColumnOperation) -> Result<()> {
@@ -289,7 +283,16 @@ fn alter_column(draft: &mut Draft, name: &str, operation: &AlterColumnOperation)
         .indexes
         .iter()
         .any(|index| index.origin == Origin::PrimaryKey && index.columns.iter().any(|column| column == name));
+    let relation = draft.name.clone();
     let column = draft.column(name)?;
+    let of_default =
+        matches!(operation, AlterColumnOperation::SetDefault { .. } | AlterColumnOperation::DropDefault);
+    let of_null = matches!(operation, AlterColumnOperation::DropNotNull);
+    if column.identity.is_some() && (of_default || of_null) {
+        let message = format!("column \"{name}\" of relation \"{relation}\" is an identity column");
+        return Err(SqlError::syntax(message));
+    }
+    refuse(&[(of_default && column.serial, "another default of a serial column")])?;
     match operation {
         AlterColumnOperation::SetNotNull => column.not_null = true,
         AlterColumnOperation::DropNotNull if in_key => {
@@ -359,7 +362,7 @@ fn rename_constraint(draft: &mut Draft, old: &Ident, new: &Ident) -> Result<()> 
 }
 
 /// What makes a table what the draft says.
-fn reform(table: usize, draft: &Draft) -> Result<Reform> {
+pub(super) fn reform(table: usize, draft: &Draft) -> Result<Reform> {
     let sql = draft.to_string();
     let schema = schema_from_sql(&sql)?;
     let mut computed = Vec::new();
@@ -373,5 +376,5 @@ fn reform(table: usize, draft: &Draft) -> Result<Reform> {
         (filling, _) => filling.clone(),
     });
     let origins = origins.collect();
-    Ok(Reform { table, sql, origins, computed })
+    Ok(Reform { table, sql, origins, computed, sequences: Vec::new(), drops: Vec::new() })
 }

@@ -6,24 +6,46 @@
 use std::sync::Arc;
 
 use sqlparser::ast::{
-    CheckConstraint, ColumnOption, CreateIndex, CreateTable, DataType, Expr as Ast, Ident, IndexColumn,
-    PrimaryKeyConstraint, Statement, TableConstraint, UniqueConstraint,
+    CheckConstraint, ColumnDef, ColumnOption, CreateIndex, CreateTable, DataType, Expr as Ast, GeneratedAs,
+    Ident, IndexColumn, PrimaryKeyConstraint, Statement, TableConstraint, UniqueConstraint,
 };
 
 use super::{
     expr::Binder,
     fold,
     names::{Level, Names, Relation},
-    object_name, refuse, types,
+    object_name, refuse,
+    sequence::{Supplies, sequence_schema, serial},
+    types,
 };
 use crate::{
+    data::Modifier,
     error::{Result, SqlError, state},
-    sql::{parse, plan::Plan},
-    store::{Check, Column, Index, Origin, Schema},
+    sql::{
+        draw::source_of,
+        parse,
+        plan::{Create, Plan},
+    },
+    store::{Check, Column, Identity, Index, Kind, Origin, Schema, Supply},
 };
 
-/// Binds the statement; what it contains is checked now, made when it runs.
-pub(super) fn create_table(create: &CreateTable) -> Result<Plan> {
+impl Binder<'_> {
+    /// Binds the statement; what it contains is checked now, made when it runs.
+    pub(super) fn create_table(&mut self, create: &CreateTable) -> Result<Plan> {
+        refuse_clauses(create)?;
+        let name = object_name(&create.name)?;
+        let mut supplies = Supplies::default();
+        let columns = create.columns.iter().map(|column| self.supplied(&name, column, &mut supplies));
+        let columns = columns.collect::<Result<_>>()?;
+        let bare = CreateTable { if_not_exists: false, columns, ..create.clone() };
+        let sql = Statement::CreateTable(bare).to_string();
+        self.check_sources(&schema_from_sql(&sql)?, &supplies)?;
+        let if_not_exists = create.if_not_exists;
+        Ok(Plan::CreateTable(Create { name, if_not_exists, sql, sequences: supplies.sql }))
+    }
+}
+
+fn refuse_clauses(create: &CreateTable) -> Result<()> {
     refuse(&[
         (create.or_replace, "OR REPLACE"),
         (create.temporary, "a temporary table"),
@@ -34,14 +56,10 @@ pub(super) fn create_table(create: &CreateTable) -> Result<Plan> {
         (create.partition_by.is_some() || create.partition_of.is_some(), "partitioning"),
         (create.on_commit.is_some(), "ON COMMIT"),
         (create.columns.is_empty(), "a table without columns"),
-    ])?;
-    let bare = CreateTable { if_not_exists: false, ..create.clone() };
-    let sql = Statement::CreateTable(bare).to_string();
-    schema_from_sql(&sql)?;
-    Ok(Plan::CreateTable { name: object_name(&create.name)?, if_not_exists: create.if_not_exists, sql })
+    ])
 }
 
-/// The schema that a canonical `CREATE TABLE` describes, and each `CREATE INDEX` behind it.
+/// The schema that a canonical `CREATE TABLE` describes, and each `CREATE INDEX` behind it; or a `CREATE SEQUENCE`.
 pub(crate) fn schema_from_sql(sql: &str) -> Result<Schema> {
     read(sql).map_err(SqlError::nowhere)
 }
@@ -55,6 +73,7 @@ fn read(sql: &str) -> Result<Schema> {
             }
             Ok(schema)
         }
+        [statement] => sequence_schema(statement, sql),
         _ => Err(SqlError::syntax("a CREATE TABLE statement was expected")),
     }
 }
@@ -73,6 +92,7 @@ fn schema(create: &CreateTable, sql: &str) -> Result<Schema> {
     let mut builder = Builder {
         schema: Schema {
             name: Arc::from(object_name(&create.name)?),
+            kind: Kind::Table,
             columns: Vec::new(),
             indexes: Vec::new(),
             checks: Vec::new(),
@@ -88,6 +108,7 @@ fn schema(create: &CreateTable, sql: &str) -> Result<Schema> {
         for option in &definition.options {
             builder.column_option(&name, option.name.as_ref(), &option.option)?;
         }
+        builder.supply(&name, definition)?;
     }
     for constraint in &create.constraints {
         builder.constraint(constraint)?;
@@ -110,15 +131,39 @@ impl Builder {
                 format!("column \"{name}\" specified more than once"),
             ));
         }
-        refuse(&[(is_serial(data_type), "a serial column")])?;
-        let (ty, modifier) = types::data_type(data_type)?;
+        let (ty, modifier) = match serial(data_type) {
+            Some(ty) => (ty, Modifier::None),
+            None => types::data_type(data_type)?,
+        };
         self.schema.columns.push(Column {
             name: name.to_owned(),
             ty,
             modifier,
             not_null: false,
             default: None,
+            supply: None,
         });
+        Ok(())
+    }
+
+    /// Notes the sequence that belongs to a column, which its default names.
+    fn supply(&mut self, column: &str, definition: &ColumnDef) -> Result<()> {
+        let identity = definition.options.iter().find_map(|option| match option.option {
+            ColumnOption::Generated { generated_as: GeneratedAs::Always, .. } => Some(Identity::Always),
+            ColumnOption::Generated { .. } => Some(Identity::ByDefault),
+            _ => None,
+        });
+        if identity.is_none() && serial(&definition.data_type).is_none() {
+            return Ok(());
+        }
+        let index = self.index(column)?;
+        let column = &mut self.schema.columns[index];
+        let sequence = column
+            .default
+            .as_ref()
+            .and_then(source_of)
+            .ok_or_else(|| SqlError::unsupported("a serial column without a sequence"))?;
+        column.supply = Some(Supply { sequence, identity });
         Ok(())
     }
 
@@ -146,6 +191,12 @@ impl Builder {
                 self.key(name, &[column.to_owned()], false)?;
             }
             ColumnOption::Check(constraint) => self.check(name, constraint)?,
+            // What it brings is noted when the default is known.
+            ColumnOption::Generated {
+                generated_as: GeneratedAs::Always | GeneratedAs::ByDefault,
+                generation_expr: None,
+                ..
+            } => {}
             other => return Err(SqlError::unsupported(format!("the column option {other}"))),
         }
         Ok(())
@@ -246,15 +297,6 @@ impl Builder {
     fn index(&self, column: &str) -> Result<usize> {
         self.schema.column(column).ok_or_else(|| SqlError::no_column(column))
     }
-}
-
-/// Whether it is one of the names that are no types but stand for a sequence.
-fn is_serial(data_type: &DataType) -> bool {
-    const NAMES: [&str; 6] = ["smallserial", "serial2", "serial", "serial4", "bigserial", "serial8"];
-    let DataType::Custom(name, _) = data_type else {
-        return false;
-    };
-    object_name(name).is_ok_and(|name| NAMES.contains(&name.as_str()))
 }
 
 fn plain_key(deferrable: bool, include: &[Ident]) -> Result<()> {

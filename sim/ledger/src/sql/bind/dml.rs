@@ -24,7 +24,7 @@ use crate::{
         Access, ConflictAction, Delete, Expr, Insert, OnConflict, Output, Plan, Rows, Scan, Source, Target,
         Update,
     },
-    store::Schema,
+    store::{Identity, Schema},
 };
 
 impl Binder<'_> {
@@ -43,7 +43,7 @@ impl Binder<'_> {
             return Err(SqlError::unsupported("INSERT into anything but a table"));
         };
         let table_name = object_name(name)?;
-        let table = self.find_table(&table_name).map_err(|error| error.at(of_name(name)))?;
+        let table = self.find_changed(&table_name).map_err(|error| error.at(of_name(name)))?;
         let schema = self.schema(table)?;
         let qualifier = insert.table_alias.as_ref().map_or(table_name, |alias| fold(&alias.alias));
         let targets = if insert.columns.is_empty() {
@@ -88,6 +88,7 @@ impl Binder<'_> {
         for (index, (column, target)) in columns.iter().zip(targets).enumerate() {
             let mut bound = typed(Expr::Column(index), column.ty);
             bound.modifier = column.modifier;
+            check_insertable(schema, *target)?;
             exprs[*target] = self.stored(bound, schema, *target)?;
         }
         Ok(Rows::Query { query, exprs })
@@ -119,6 +120,7 @@ impl Binder<'_> {
             let mut exprs = defaults(schema);
             for (value, target) in values.into_iter().zip(targets) {
                 if let Some(value) = value {
+                    check_insertable(schema, *target)?;
                     exprs[*target] = self.stored(value, schema, *target)?;
                 }
             }
@@ -182,6 +184,10 @@ impl Binder<'_> {
                 if assignments.iter().any(|(assigned, _)| *assigned == column) {
                     let message = format!("multiple assignments to same column \"{name}\"");
                     self.rewriting_fails(SqlError::syntax(message));
+                }
+                if is_always_identity(schema, column) && !is_default(value) {
+                    let message = format!("column \"{name}\" can only be updated to DEFAULT");
+                    return Err(always_identity(message, &name));
                 }
                 assignments.push((column, self.assigned(value, names, schema, column, "UPDATE")?));
             }
@@ -261,7 +267,7 @@ impl Binder<'_> {
             (alias.as_ref().is_some_and(|alias| !alias.columns.is_empty()), "a column alias list"),
         ])?;
         let table_name = object_name(name)?;
-        let table = self.find_table(&table_name).map_err(|error| error.at(of_name(name)))?;
+        let table = self.find_changed(&table_name).map_err(|error| error.at(of_name(name)))?;
         let schema = self.schema(table)?;
         let qualifier = alias.as_ref().map_or(table_name, |alias| fold(&alias.name));
         let with_id = !others.is_empty();
@@ -339,6 +345,25 @@ fn unknown_column(name: &str, schema: &Schema) -> Box<SqlError> {
         state::UNDEFINED_COLUMN,
         format!("column \"{name}\" of relation \"{}\" does not exist", schema.name),
     )
+}
+
+fn is_always_identity(schema: &Schema, column: usize) -> bool {
+    let supply = schema.columns[column].supply.as_ref();
+    supply.is_some_and(|supply| supply.identity == Some(Identity::Always))
+}
+
+fn check_insertable(schema: &Schema, column: usize) -> Result<()> {
+    if !is_always_identity(schema, column) {
+        return Ok(());
+    }
+    let name = &schema.columns[column].name;
+    let message = format!("cannot insert a non-DEFAULT value into column \"{name}\"");
+    Err(always_identity(message, name).hint("Use OVERRIDING SYSTEM VALUE to override."))
+}
+
+fn always_identity(message: String, column: &str) -> Box<SqlError> {
+    SqlError::new(state::GENERATED_ALWAYS, message)
+        .detail(format!("Column \"{column}\" is an identity column defined as GENERATED ALWAYS."))
 }
 
 /// The unique index that a conflict target names, whatever the order of its columns.

@@ -15,7 +15,7 @@ use crate::{
     data::{Modifier, Type, Value, cast, cast::Context, numeric},
     error::{Place, Result, SqlError, state},
     sql::plan::{Aggregate, Comparison, Expr},
-    store::{Catalog, Schema},
+    store::{Catalog, Kind, Schema},
 };
 
 /// An expression and its type.
@@ -54,6 +54,8 @@ pub(super) struct Binder<'a> {
     /// What PostgreSQL finds only when it plans a statement that is sound as such.
     late: Option<Box<SqlError>>,
     subqueries: usize,
+    /// The function that changes a sequence, if one is called.
+    pub(super) draws: Option<&'static str>,
     depth: usize,
 }
 
@@ -85,6 +87,7 @@ impl<'a> Binder<'a> {
             unsettled: false,
             late: None,
             subqueries: 0,
+            draws: None,
             depth: 0,
         })
     }
@@ -113,6 +116,27 @@ impl<'a> Binder<'a> {
 
     /// The number of a table, which the statement uses from now on.
     pub(super) fn find_table(&mut self, name: &str) -> Result<usize> {
+        let number = self.find_relation(name)?;
+        match self.schema(number)?.kind {
+            Kind::Table => Ok(number),
+            _ => Err(SqlError::new(state::WRONG_OBJECT_TYPE, format!("\"{name}\" is not a table"))),
+        }
+    }
+
+    /// The number of a table whose rows the statement changes.
+    pub(super) fn find_changed(&mut self, name: &str) -> Result<usize> {
+        let number = self.find_relation(name)?;
+        match &self.schema(number)?.kind {
+            Kind::Table => Ok(number),
+            kind => {
+                let message = format!("cannot change {} \"{name}\"", kind.name());
+                Err(SqlError::new(state::WRONG_OBJECT_TYPE, message))
+            }
+        }
+    }
+
+    /// The number of anything that has rows, which the statement uses from now on.
+    pub(super) fn find_relation(&mut self, name: &str) -> Result<usize> {
         let table = self.catalog()?.find(name)?;
         if !self.tables.contains(&table) {
             self.tables.push(table);

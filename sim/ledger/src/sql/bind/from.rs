@@ -225,7 +225,7 @@ impl Binder<'_> {
         if let Some(schema) = schema.filter(|schema| schema != "public") {
             return Err(SqlError::no_table(&format!("{schema}.{table_name}")).at(of_name(name)));
         }
-        let table = self.find_table(&table_name).map_err(|error| error.at(of_name(name)))?;
+        let table = self.find_relation(&table_name).map_err(|error| error.at(of_name(name)))?;
         let schema = self.schema(table)?;
         let columns = schema.columns.iter().map(|column| Output {
             name: column.name.clone(),

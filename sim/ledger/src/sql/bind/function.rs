@@ -261,6 +261,11 @@ impl Binder<'_> {
             [left, right] if function::is_operator(name) => no_operator(&format!("{left} {name} {right}")),
             _ => no_function(name, &types),
         })?;
+        match function.name {
+            "nextval" => self.draws = Some("nextval()"),
+            "setval" => self.draws = Some("setval()"),
+            _ => {}
+        }
         let (args, types) = self.fitted(&function.signature, args)?;
         let ty = function.signature.result(function.returns, &types)?;
         Ok(typed(Expr::Call { function, args }, ty))

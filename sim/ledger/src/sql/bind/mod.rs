@@ -7,6 +7,7 @@ mod alter;
 mod ddl;
 mod dml;
 mod draft;
+mod drop;
 mod expr;
 mod from;
 mod function;
@@ -16,6 +17,7 @@ mod operator;
 mod place;
 mod position;
 mod query;
+mod sequence;
 mod session;
 mod subquery;
 mod types;
@@ -42,7 +44,8 @@ pub(crate) fn bind(statement: &Statement, declared: &[u32], catalog: &Catalog<'_
         Statement::Insert(insert) => binder.insert(insert)?,
         Statement::Update(update) => binder.update(update)?,
         Statement::Delete(delete) => binder.delete(delete)?,
-        Statement::CreateTable(create) => (ddl::create_table(create)?, Vec::new()),
+        Statement::CreateTable(create) => (binder.create_table(create)?, Vec::new()),
+        Statement::CreateSequence { .. } => (binder.create_sequence(statement)?, Vec::new()),
         Statement::AlterTable(alter) => (binder.alter_table(alter)?, Vec::new()),
         Statement::CreateIndex(create) => (binder.create_index(create)?, Vec::new()),
         Statement::Drop { .. } => (binder.drop_objects(statement)?, Vec::new()),
@@ -50,6 +53,7 @@ pub(crate) fn bind(statement: &Statement, declared: &[u32], catalog: &Catalog<'_
         Statement::Lock(lock) => session::lock(lock, catalog)?,
         other => session::control(other)?,
     };
+    let draws = binder.draws;
     let (params, tables, unplannable) = binder.finish();
     Ok(Prepared {
         declared: declared.into(),
@@ -57,6 +61,7 @@ pub(crate) fn bind(statement: &Statement, declared: &[u32], catalog: &Catalog<'_
         columns: Arc::from(columns),
         plan,
         unplannable,
+        draws,
         tables,
         schema: catalog.version(),
     })

@@ -7,6 +7,7 @@ mod catalog;
 mod datetime;
 mod json;
 mod number;
+mod sequence;
 mod set;
 mod system;
 mod text;
@@ -119,7 +120,8 @@ impl Signature {
     }
 }
 
-static ALL: [&[Function]; 6] = [catalog::ALL, datetime::ALL, json::ALL, number::ALL, system::ALL, text::ALL];
+static ALL: [&[Function]; 7] =
+    [catalog::ALL, datetime::ALL, json::ALL, number::ALL, sequence::ALL, system::ALL, text::ALL];
 
 /// The function for arguments of these types.
 pub(crate) fn resolve(name: &str, types: &[Type]) -> Option<&'static Function> {

@@ -29,6 +29,8 @@ pub(crate) struct Prepared {
     pub(crate) plan: Plan,
     /// Why it cannot be run although it is sound: a constant has no value.
     pub(crate) unplannable: Option<Box<SqlError>>,
+    /// What it does to a sequence although it is a query: `nextval()` or `setval()`.
+    pub(crate) draws: Option<&'static str>,
     /// The tables that it reads and writes.
     pub(crate) tables: Box<[usize]>,
     /// The version of the schema that the numbers in `plan` belong to.
@@ -66,26 +68,67 @@ pub(crate) struct Output {
 
 #[derive(Debug)]
 pub(crate) enum Plan {
-    AlterTable { reform: Option<Reform>, notices: Vec<SqlError> },
-    Begin { read_only: bool },
+    AlterTable {
+        reform: Option<Reform>,
+        notices: Vec<SqlError>,
+    },
+    Begin {
+        read_only: bool,
+    },
     Checkpoint,
     Commit,
-    CreateIndex { reform: Option<Reform>, notices: Vec<SqlError> },
-    CreateTable { name: String, if_not_exists: bool, sql: String },
+    CreateIndex {
+        reform: Option<Reform>,
+        notices: Vec<SqlError>,
+    },
+    CreateSequence(Create),
+    CreateTable(Create),
     Delete(Delete),
-    DropIndex { reform: Option<Reform>, notices: Vec<SqlError> },
-    DropTable { tables: Vec<usize>, notices: Vec<SqlError> },
+    DropIndex {
+        reform: Option<Reform>,
+        notices: Vec<SqlError>,
+    },
+    /// Relations go, and what rests on them with them; `command` says what is meant to.
+    Drop {
+        command: &'static str,
+        tables: Vec<usize>,
+        reforms: Vec<Reform>,
+        notices: Vec<SqlError>,
+    },
     Insert(Insert),
-    LockTable { tables: Vec<(usize, String)>, mode: TableLock, nowait: bool },
-    Release { savepoint: String },
+    LockTable {
+        tables: Vec<(usize, String)>,
+        mode: TableLock,
+        nowait: bool,
+    },
+    Release {
+        savepoint: String,
+    },
     Rollback,
-    RollbackTo { savepoint: String },
-    Savepoint { name: String },
-    Select { query: Query, locking: Option<Locking> },
-    Set { name: String, value: Option<String>, local: bool },
-    SetTransaction { read_only: Option<bool> },
-    Show { name: String },
-    Truncate { tables: Vec<usize> },
+    RollbackTo {
+        savepoint: String,
+    },
+    Savepoint {
+        name: String,
+    },
+    Select {
+        query: Query,
+        locking: Option<Locking>,
+    },
+    Set {
+        name: String,
+        value: Option<String>,
+        local: bool,
+    },
+    SetTransaction {
+        read_only: Option<bool>,
+    },
+    Show {
+        name: String,
+    },
+    Truncate {
+        tables: Vec<usize>,
+    },
     Update(Update),
 }
 
@@ -106,9 +149,10 @@ impl Plan {
             self,
             Self::AlterTable { .. }
                 | Self::CreateIndex { .. }
-                | Self::CreateTable { .. }
+                | Self::CreateSequence(_)
+                | Self::CreateTable(_)
                 | Self::DropIndex { .. }
-                | Self::DropTable { .. }
+                | Self::Drop { .. }
                 | Self::Truncate { .. }
         )
     }
@@ -132,10 +176,11 @@ impl Plan {
             Self::Checkpoint => "CHECKPOINT",
             Self::Commit => "COMMIT",
             Self::CreateIndex { .. } => "CREATE INDEX",
-            Self::CreateTable { .. } => "CREATE TABLE",
+            Self::CreateSequence(_) => "CREATE SEQUENCE",
+            Self::CreateTable(_) => "CREATE TABLE",
             Self::Delete(_) => "DELETE",
             Self::DropIndex { .. } => "DROP INDEX",
-            Self::DropTable { .. } => "DROP TABLE",
+            Self::Drop { command, .. } => command,
             Self::Insert(_) => "INSERT",
             Self::LockTable { .. } => "LOCK TABLE",
             Self::Release { .. } => "RELEASE",
@@ -151,6 +196,17 @@ impl Plan {
     }
 }
 
+/// A relation is made.
+#[derive(Debug)]
+pub(crate) struct Create {
+    pub(crate) name: String,
+    pub(crate) if_not_exists: bool,
+    /// What makes the relation.
+    pub(crate) sql: String,
+    /// What makes the sequences that belong to it.
+    pub(crate) sequences: Vec<String>,
+}
+
 /// A table gets another definition.
 #[derive(Debug)]
 pub(crate) struct Reform {
@@ -160,6 +216,10 @@ pub(crate) struct Reform {
     pub(crate) origins: Origins,
     /// New columns whose value is found for each row.
     pub(crate) computed: Vec<(usize, Expr)>,
+    /// What makes the sequences that will belong to it.
+    pub(crate) sequences: Vec<String>,
+    /// The sequences that go with columns.
+    pub(crate) drops: Vec<usize>,
 }
 
 #[derive(Debug)]

@@ -19,7 +19,7 @@ pub(super) use query::{limits, rows_of};
 pub(super) use select::{holds, project};
 pub(super) use sort::{compare as compare_keys, keys as sort_keys};
 
-use super::{eval::Scope, plan::Query};
+use super::{draw::Draws, eval::Scope, plan::Query};
 use crate::{
     data::{Value, timestamp},
     engine::Backends,
@@ -57,11 +57,19 @@ pub(crate) struct Run<'a> {
     memo: &'a Memo,
 }
 
-/// What one execution of a statement need not find out twice.
+/// What one execution of a statement need not find out twice, or leaves behind.
 #[derive(Default)]
 pub(crate) struct Memo {
     found: RefCell<BTreeMap<usize, Arc<Found>>>,
     patterns: RefCell<BTreeMap<Pattern, Arc<Regex>>>,
+    draws: RefCell<Draws>,
+}
+
+impl Memo {
+    /// What is drawn from sequences.
+    pub(crate) fn draws(&mut self) -> &mut Draws {
+        self.draws.get_mut()
+    }
 }
 
 /// The text of a pattern, and whether it ignores case.
@@ -107,6 +115,11 @@ impl<'a> Run<'a> {
         Scope { row: &[], excluded: &[], args: &[], params: self.inputs.params, run: self }
     }
 
+    /// What is drawn from sequences.
+    pub(super) fn draws(&self) -> &RefCell<Draws> {
+        &self.memo.draws
+    }
+
     /// The rows of subquery `id`, which are looked for once.
     pub(crate) fn found(
         &self,
@@ -142,9 +155,8 @@ impl<'a> Run<'a> {
 }
 
 /// Runs a query.
-pub(crate) fn query(query: &Query, view: View<'_>, inputs: Inputs<'_>) -> Result<Answer> {
-    let memo = Memo::default();
-    let run = Run::new(view, inputs, &memo);
+pub(crate) fn query(query: &Query, view: View<'_>, inputs: Inputs<'_>, memo: &Memo) -> Result<Answer> {
+    let run = Run::new(view, inputs, memo);
     let rows = rows_of(query, &run.scope(), usize::MAX)?;
     Ok(Answer { count: rows.len() as u64, rows, notices: Vec::new() })
 }

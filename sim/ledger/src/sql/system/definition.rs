@@ -8,6 +8,7 @@ use crate::{
     data::{Type, Value, cast::Context, text},
     error::{Result, SqlError},
     sql::{
+        draw::regclass_text,
         function::is_operator,
         plan::{Arithmetic, Comparison, Expr},
     },
@@ -20,9 +21,12 @@ pub(crate) fn key_columns(schema: &Schema, columns: &[usize]) -> String {
     format!("({})", names.join(", "))
 }
 
-/// A column's default; none if it is null.
+/// A column's default; none if it is null or that of an identity.
 pub(super) fn default(schema: &Schema, column: usize, pretty: bool) -> Result<Option<String>> {
     let column = &schema.columns[column];
+    if column.supply.as_ref().is_some_and(|supply| supply.identity.is_some()) {
+        return Ok(None);
+    }
     Ok(Some(match &column.default {
         None | Some(Expr::Const(Value::Null)) => return Ok(None),
         // The conversion to the column's type is implicit, and a number is shown as if it had none.
@@ -109,6 +113,10 @@ impl Writer<'_> {
             Expr::Cast { expr, to, .. } => (self.converted(self.operand(expr, *to)?, *to), Kind::Simple),
             Expr::Coalesce(args) => (format!("COALESCE({})", self.list(args, ty)?), Kind::Simple),
             Expr::Call { function, args } => match args.as_slice() {
+                [name] if function.name == "nextval" && regclass_text(name).is_some() => {
+                    let name = Value::from(regclass_text(name).unwrap_or_default());
+                    (format!("nextval({})", self.constant(&name, Type::Regclass)), Kind::Simple)
+                }
                 [left, right] if is_operator(function.name) => self.binary(left, function.name, right)?,
                 args => (format!("{}({})", function.name, self.list(args, Type::Text)?), Kind::Simple),
             },

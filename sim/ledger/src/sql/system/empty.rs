@@ -79,7 +79,6 @@ pub(super) const ALL: &[SystemTable] = &[
             ("is_instead", Bool),
         ],
     ),
-    empty("pg_sequence", &[("seqrelid", Oid), ("seqtypid", Oid)]),
     empty(
         "pg_statistic_ext",
         &[

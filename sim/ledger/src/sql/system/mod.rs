@@ -9,6 +9,7 @@ mod empty;
 mod information;
 mod object;
 mod relation;
+mod sequence;
 mod server;
 
 use std::fmt;
@@ -20,7 +21,7 @@ use crate::{
 };
 
 pub(crate) use definition::{check, key_columns};
-pub(crate) use object::{DATABASE_OWNER, NAMESPACES, OWNER, Object, quoted};
+pub(crate) use object::{DATABASE_OWNER, NAMESPACES, OWNER, Object, quoted, relation_name};
 
 /// A made-up table.
 pub(crate) struct SystemTable {
@@ -44,7 +45,7 @@ impl PartialEq for SystemTable {
     }
 }
 
-static ALL: [&[SystemTable]; 4] = [empty::ALL, information::ALL, relation::ALL, server::ALL];
+static ALL: [&[SystemTable]; 5] = [empty::ALL, information::ALL, relation::ALL, sequence::ALL, server::ALL];
 
 /// The table that a name means.
 pub(crate) fn find(schema: Option<&str>, name: &str) -> Option<&'static SystemTable> {

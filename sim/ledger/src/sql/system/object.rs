@@ -7,7 +7,7 @@
 use crate::{
     error::{Result, SqlError},
     sql::eval::Scope,
-    store::Schema,
+    store::{Kind, Schema},
 };
 
 /// The first id that is not PostgreSQL's own (PostgreSQL 16 docs, §74.2).
@@ -19,6 +19,10 @@ const BLOCK: u32 = 4 * KIND;
 pub(super) const PG_CATALOG: i64 = 11;
 pub(super) const PUBLIC: i64 = 2_200;
 pub(super) const INFORMATION_SCHEMA: i64 = 13_000;
+/// `pg_class` itself.
+pub(super) const PG_CLASS: i64 = 1_259;
+/// The catalogs by whose ids others say of what kind an object is.
+const CATALOGS: [(i64, &str); 3] = [(1_247, "pg_type"), (1_255, "pg_proc"), (PG_CLASS, "pg_class")];
 /// Every schema.
 pub(crate) const NAMESPACES: [(i64, &str); 3] =
     [(PG_CATALOG, "pg_catalog"), (PUBLIC, "public"), (INFORMATION_SCHEMA, "information_schema")];
@@ -66,6 +70,16 @@ pub(crate) enum Object<'a> {
 impl<'a> Object<'a> {
     /// Every table, in the order of creation.
     pub(crate) fn tables<'s>(scope: &Scope<'s>) -> impl Iterator<Item = TableObject<'s>> + use<'s> {
+        Self::relations(scope).filter(|relation| relation.schema.kind == Kind::Table)
+    }
+
+    /// The relation that a name means.
+    pub(crate) fn named<'s>(name: &str, scope: &Scope<'s>) -> Option<TableObject<'s>> {
+        Self::relations(scope).find(|relation| *relation.schema.name == *name)
+    }
+
+    /// Every table and everything else that has rows, in the order of creation.
+    pub(crate) fn relations<'s>(scope: &Scope<'s>) -> impl Iterator<Item = TableObject<'s>> + use<'s> {
         let object = |(number, schema)| TableObject { oid: FIRST + BLOCK * number as u32, schema };
         scope.run.view.numbered().map(object)
     }
@@ -74,7 +88,7 @@ impl<'a> Object<'a> {
     pub(crate) fn find(oid: i64, scope: &Scope<'a>) -> Option<Self> {
         let offset = u32::try_from(oid).ok()?.checked_sub(FIRST)?;
         let block = offset - offset % BLOCK + FIRST;
-        let table = Self::tables(scope).find(|table| table.oid == block)?;
+        let table = Self::relations(scope).find(|table| table.oid == block)?;
         let position = (offset % KIND) as usize;
         let schema = table.schema;
         match (offset % BLOCK) / KIND {
@@ -104,10 +118,7 @@ impl<'a> Object<'a> {
     /// # Errors
     /// There is none.
     pub(crate) fn relation(text: &str, scope: &Scope<'_>) -> Result<u32> {
-        let (schema, name) = match text.split_once('.') {
-            Some((schema, name)) => (unquoted(schema), unquoted(name)),
-            None => ("public".to_owned(), unquoted(text)),
-        };
+        let (schema, name) = split(text);
         let named = |table: TableObject<'_>| {
             if *table.schema.name == *name {
                 return Some(table.oid);
@@ -115,8 +126,31 @@ impl<'a> Object<'a> {
             let position = table.schema.indexes.iter().position(|unique| unique.name == name)?;
             Some(table.index(position))
         };
-        let found = if schema == "public" { Self::tables(scope).find_map(named) } else { None };
+        let found = match schema.as_str() {
+            "public" => Self::relations(scope).find_map(named),
+            "pg_catalog" => CATALOGS.iter().find(|(_, catalog)| *catalog == name).map(|(oid, _)| *oid as u32),
+            _ => None,
+        };
         found.ok_or_else(|| SqlError::no_table(text))
+    }
+}
+
+/// The schema and the name in the text of a `regclass`.
+fn split(text: &str) -> (String, String) {
+    match text.split_once('.') {
+        Some((schema, name)) => (unquoted(schema), unquoted(name)),
+        None => ("public".to_owned(), unquoted(text)),
+    }
+}
+
+/// The name of the relation that the text of a `regclass` means, whether there is one or not.
+///
+/// # Errors
+/// It would be in a schema without relations of a user's own.
+pub(crate) fn relation_name(text: &str) -> Result<String> {
+    match split(text) {
+        (schema, name) if schema == "public" => Ok(name),
+        _ => Err(SqlError::no_table(text)),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{
         Type::{self, Bool, Char, Float4, Int2, Int4, Name, Oid, Text},
         Value,
     },
-    store::Index,
+    store::{Identity, Index, Kind},
 };
 
 const CLASS: &[(&str, Type)] = &[
@@ -123,7 +123,7 @@ const TABLES: &[(&str, Type)] = &[
 pub(super) const ALL: &[SystemTable] = &[
     catalog("pg_attrdef", &[("oid", Oid), ("adrelid", Oid), ("adnum", Int2), ("adbin", Text)], |scope| {
         let mut rows = Vec::new();
-        for table in Object::tables(scope) {
+        for table in Object::relations(scope) {
             for column in 0..table.schema.columns.len() {
                 if let Some(default) = definition::default(table.schema, column, true)? {
                     rows.push(vec![
@@ -139,7 +139,7 @@ pub(super) const ALL: &[SystemTable] = &[
     }),
     catalog("pg_attribute", ATTRIBUTE, |scope| {
         let mut rows = Vec::new();
-        for table in Object::tables(scope) {
+        for table in Object::relations(scope) {
             let columns = 0..table.schema.columns.len();
             rows.extend(columns.map(|column| attribute(table, table.oid, column, column)));
             for (index, unique) in table.schema.indexes.iter().enumerate() {
@@ -153,7 +153,7 @@ pub(super) const ALL: &[SystemTable] = &[
     }),
     catalog("pg_class", CLASS, |scope| {
         let mut rows = Vec::new();
-        for table in Object::tables(scope) {
+        for table in Object::relations(scope) {
             rows.push(table_class(table));
             rows.extend((0..table.schema.indexes.len()).map(|position| index_class(table, position)));
         }
@@ -228,12 +228,15 @@ fn table_class(table: TableObject<'_>) -> Vec<Value> {
     class(&Class {
         oid: table.oid,
         name: &schema.name,
-        access: HEAP,
+        access: if schema.kind == Kind::Table { HEAP } else { 0 },
         indexed: !schema.indexes.is_empty(),
-        kind: "r",
+        kind: match schema.kind {
+            Kind::Sequence(_) => "S",
+            Kind::Table => "r",
+        },
         columns: schema.columns.len(),
         checks: schema.checks.len(),
-        identity: "d",
+        identity: if schema.kind == Kind::Table { "d" } else { "n" },
     })
 }
 
@@ -302,9 +305,10 @@ fn class(class: &Class<'_>) -> Vec<Value> {
 fn attribute(table: TableObject<'_>, relation: u32, place: usize, column: usize) -> Vec<Value> {
     let is_table = relation == table.oid;
     let column = &table.schema.columns[column];
-    let has_default =
-        is_table && !matches!(column.default, None | Some(crate::sql::Expr::Const(Value::Null)));
-
+    let identity = column.supply.as_ref().and_then(|supply| supply.identity).filter(|_| is_table);
+    let has_default = is_table
+        && identity.is_none()
+        && !matches!(column.default, None | Some(crate::sql::Expr::Const(Value::Null)));
     vec![
         number(relation),
         text(&column.name),
@@ -319,7 +323,11 @@ fn attribute(table: TableObject<'_>, relation: u32, place: usize, column: usize)
         Value::Bool(is_table && column.not_null),
         Value::Bool(has_default),
         NO,
-        text(""),
+        text(match identity {
+            Some(Identity::Always) => "a",
+            Some(Identity::ByDefault) => "d",
+            None => "",
+        }),
         text(""),
         NO,
         YES,
