@@ -8,6 +8,7 @@ pub mod bus;
 mod http;
 pub mod ledger;
 pub mod market;
+pub mod process;
 pub mod user_stream;
 mod websocket;
 

@@ -4,6 +4,8 @@
 
 pub mod age;
 mod breaker;
+pub mod emergency;
+pub mod exit_rule;
 mod gap;
 mod halts;
 pub mod heal;
@@ -18,6 +20,7 @@ mod money;
 mod names;
 mod order;
 mod oversight;
+mod panic_event;
 mod paper;
 mod position;
 pub mod pressure;
@@ -28,6 +31,7 @@ mod signature;
 pub mod sizing;
 mod strategy;
 pub mod throttle;
+pub mod watchdog;
 
 pub use breaker::{Breaker, BreakerState, Breakers, Record as BreakerRecord};
 pub use gap::{GapDetector, Sequence};
@@ -43,6 +47,7 @@ pub use money::{MoneyError, Price, Qty};
 pub use names::{ClientOrderId, IntentId, NameError, Side, Symbol};
 pub use order::{Decision, Fill, Input, Order, Question, Report, Status, UnknownStatus};
 pub use oversight::{Dor, DorWatch, PanicNews, PanicView, PanicWatch};
+pub use panic_event::{Claim, EventId, Handled, Ignored, PanicEvent, TRUSTED_ISSUER};
 pub use paper::{PaperMode, Route};
 pub use position::Position;
 pub use reconcile::{Booked, Execution, Findings, Unfit, Venue, reconcile};

@@ -1,10 +1,19 @@
 //! The processes of the trading system. Each is a function that runs until its process ends.
 
 pub mod ares;
+mod audit;
+pub mod emergency_exit;
+pub mod exit_brain;
 pub mod feeder;
+mod heartbeat;
+pub mod supervisor;
 pub mod trader;
+pub mod watchdog;
 
 use crate::core::Symbol;
+
+/// The tables of the ledger. Any process may apply it, and again.
+const SCHEMA: &str = include_str!("schema.sql");
 
 pub(crate) fn default_symbols() -> Vec<Symbol> {
     vec!["BTCUSDT".parse().expect("BTCUSDT is a symbol")]

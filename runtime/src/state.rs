@@ -143,6 +143,11 @@ impl<T: State> StateFile<T> {
         Ok(())
     }
 
+    /// Lets `value` hold although it could not be made durable: for whoever must go on. A restart does not know it.
+    pub fn hold(&mut self, value: T) {
+        self.value = value;
+    }
+
     /// Whether the file on the disk is what was saved last; an unreadable one is reported as [`StateFile::load`] does, and
     /// to be saved again.
     pub async fn intact(&self) -> bool {

@@ -15,7 +15,7 @@ use std::{
 use rust_decimal::Decimal;
 use tokio::time::Instant;
 
-pub use server::{Answer, Asked, Routes, serve};
+pub use server::{Answer, Asked, PORT, Routes, serve};
 
 /// How long a confirmation holds (`/ready` is true only if its conditions held within the last second).
 pub const CONFIRMATION: Duration = Duration::from_secs(1);

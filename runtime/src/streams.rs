@@ -3,6 +3,7 @@
 //! Consumers resume from the last entry they processed, never from `$`, and tolerate repeated entries: a producer that loses
 //! its connection cannot know whether its last entry arrived, and adds it again.
 
+pub mod panic;
 mod seal;
 
 use env::WallTime;
@@ -75,6 +76,13 @@ fn add(stream: &str) -> Cmd {
 
 fn field<T: std::str::FromStr>(entry: &Entry<'_>, field: &'static str) -> Result<T, MalformedEntry> {
     entry.get(field).and_then(|text| text.parse().ok()).ok_or(MalformedEntry { field })
+}
+
+/// Asks for the newest entry of a stream.
+pub fn newest(stream: &str) -> Cmd {
+    let mut range = cmd("XREVRANGE");
+    range.arg(stream).arg("+").arg("-").arg("COUNT").arg(1);
+    range
 }
 
 /// Appends a market trade to `stream`, with the exchange's field names and the decimals of its texts.

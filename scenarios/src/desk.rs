@@ -6,7 +6,7 @@ use broker::{Exchange, Journal, SymbolConfig};
 use env::{Env, fact};
 use runtime::{
     core::{Qty, Rule, Symbol},
-    services::{ares, feeder, trader},
+    services::{ares, emergency_exit, exit_brain, feeder, supervisor, trader, watchdog},
 };
 use sim::{World, ms};
 
@@ -20,8 +20,18 @@ pub const LEDGER: &str = "ledger";
 pub const FEEDER: &str = "feeder";
 /// The entry strategy.
 pub const ARES: &str = "ares";
-/// Signals to orders, fills to the ledger.
+/// Health checks, auto-heal, the operators' interface.
+pub const SUPERVISOR: &str = "supervisor";
+/// Signals to orders, fills to the ledger: the only trader of the slice.
 pub const TRADER: &str = "trader";
+/// The traders of the full system, of which one leads.
+pub const TRADERS: [&str; 2] = ["trader-a", "trader-b"];
+/// Positions to exits.
+pub const EXIT_BRAIN: &str = "exit-brain";
+/// The exit brain's heartbeat to panic events.
+pub const WATCHDOG: &str = "watchdog";
+/// Panic events to a flat account.
+pub const EMERGENCY_EXIT: &str = "emergency-exit";
 
 /// The symbols of the full system.
 pub const SYMBOLS: [&str; 2] = ["BTCUSDT", "ETHUSDT"];
@@ -30,12 +40,33 @@ pub const SYMBOLS: [&str; 2] = ["BTCUSDT", "ETHUSDT"];
 /// away than the rest, and its truth journal is on exhibit.
 pub fn full(world: &mut World) {
     let eth = Rule { qty: qty("0.05"), ..Rule::default() };
+    full_trading_by(
+        world,
+        BTreeMap::from([(symbol(SYMBOLS[0]), Rule::default()), (symbol(SYMBOLS[1]), eth)]),
+    );
+}
+
+/// As [`full`], with a strategy that trades [`SYMBOLS`] by these rules.
+pub fn full_trading_by(world: &mut World, rules: BTreeMap<Symbol, Rule>) {
     let exchange = Exchange::new(broker::Config {
         symbols: vec![SymbolConfig::default(), SymbolConfig::ethusdt()],
         ..broker::Config::default()
     });
-    let rules = BTreeMap::from([(symbol(SYMBOLS[0]), Rule::default()), (symbol(SYMBOLS[1]), eth)]);
-    trading(world, exchange, rules);
+    let symbols: Vec<Symbol> = rules.keys().cloned().collect();
+    market(world, exchange, rules);
+    for name in TRADERS {
+        let config = trader::TraderConfig { name: name.into(), supervised: true, ..Default::default() };
+        world.host(name, move |env| trader::run(env, config.clone()));
+    }
+    let config = exit_brain::ExitBrainConfig { symbols: symbols.clone(), ..Default::default() };
+    world.host(EXIT_BRAIN, move |env| exit_brain::run(env, config.clone()));
+    world.host(WATCHDOG, watchdog::run);
+    let config = emergency_exit::EmergencyExitConfig { symbols, ..Default::default() };
+    world.host(EMERGENCY_EXIT, move |env| emergency_exit::run(env, config.clone()));
+    world.host(SUPERVISOR, |env| supervisor::run(env, supervisor::SupervisorConfig::default()));
+    for client in TRADERS.into_iter().chain([EMERGENCY_EXIT, SUPERVISOR]) {
+        world.link(client, BROKER, ms(5), ms(20));
+    }
 }
 
 /// Market data, strategy and one trader in one symbol, with the three peers that they need.
@@ -51,7 +82,9 @@ pub fn busy_rule() -> Rule {
 /// As [`slice()`], with a strategy that trades by this rule.
 pub fn slice_trading_by(world: &mut World, rule: Rule) {
     let exchange = Exchange::new(broker::Config::default());
-    trading(world, exchange, BTreeMap::from([(symbol(SYMBOLS[0]), rule)]));
+    market(world, exchange, BTreeMap::from([(symbol(SYMBOLS[0]), rule)]));
+    world.host(TRADER, |env| trader::run(env, trader::TraderConfig::default()));
+    world.link(TRADER, BROKER, ms(5), ms(20));
 }
 
 fn symbol(name: &str) -> Symbol {
@@ -62,16 +95,15 @@ fn qty(text: &str) -> Qty {
     text.parse().expect("the catalogue's quantities are quantities")
 }
 
-fn trading(world: &mut World, exchange: Arc<Exchange>, rules: BTreeMap<Symbol, Rule>) {
+/// The peers, the feeder and the strategy.
+fn market(world: &mut World, exchange: Arc<Exchange>, rules: BTreeMap<Symbol, Rule>) {
     world.publish::<Journal>(exchange.journal().clone());
     peers(world, exchange);
     let symbols: Vec<Symbol> = rules.keys().cloned().collect();
     world.host(FEEDER, move |env| feeder::run(env, feeder::FeederConfig { symbols: symbols.clone() }));
-    world.host(ARES, move |env| ares::run(env, ares::AresConfig { rules: rules.clone() }));
-    world.host(TRADER, |env| trader::run(env, trader::TraderConfig::default()));
-    for client in [FEEDER, TRADER] {
-        world.link(client, BROKER, ms(5), ms(20));
-    }
+    let config = ares::AresConfig { rules, ..Default::default() };
+    world.host(ARES, move |env| ares::run(env, config.clone()));
+    world.link(FEEDER, BROKER, ms(5), ms(20));
 }
 
 fn peers(world: &mut World, exchange: Arc<Exchange>) {

@@ -6,6 +6,7 @@
 mod account;
 mod answer;
 mod http;
+mod listing;
 
 use std::{sync::Arc, time::Duration};
 

@@ -168,6 +168,11 @@ impl Cursor {
         Self { streams: vec![(stream.to_owned(), id)] }
     }
 
+    /// Behind these entries of these streams.
+    pub fn behind(streams: impl IntoIterator<Item = (String, String)>) -> Self {
+        Self { streams: streams.into_iter().collect() }
+    }
+
     /// The command that waits for entries after this position. For [`Bus::for_reading`] connections.
     pub fn read(&self) -> Cmd {
         let mut read = redis::cmd("XREAD");
@@ -231,14 +236,21 @@ pub fn entries(reply: &Value) -> impl DoubleEndedIterator<Item = Entry<'_>> {
     })
 }
 
-fn items(value: &Value) -> &[Value] {
+/// The fields of an `HGETALL` reply (RESP2) with their values; a reply that is none has no fields.
+pub fn fields(reply: &Value) -> impl Iterator<Item = (&str, &str)> {
+    items(reply).chunks_exact(2).filter_map(|pair| Some((text(&pair[0])?, text(&pair[1])?)))
+}
+
+/// The elements of a reply; none when it is no array.
+pub fn items(value: &Value) -> &[Value] {
     match value {
         Value::Array(items) => items,
         _ => &[],
     }
 }
 
-fn text(value: &Value) -> Option<&str> {
+/// The text of a reply; `None` when it is none.
+pub fn text(value: &Value) -> Option<&str> {
     match value {
         Value::BulkString(bytes) => std::str::from_utf8(bytes).ok(),
         _ => None,

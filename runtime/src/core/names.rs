@@ -130,7 +130,7 @@ fn allowed_in_order_ids(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b".:/_-".contains(&byte)
 }
 
-fn checked(
+pub(super) fn checked(
     text: &str,
     max: usize,
     allowed: impl Fn(u8) -> bool,

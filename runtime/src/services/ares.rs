@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use env::{Env, WallTime, fact};
 use redis::Pipeline;
 
+use super::heartbeat;
 use crate::{
     clients::bus::{self, Bus, Cursor, Entry},
     core::{Call, MarketTrade, NameError, Qty, Rule, Signal, Strategy, Symbol},
@@ -36,6 +37,7 @@ impl Default for AresConfig {
 
 /// Runs `ares`.
 pub async fn run(env: Env, config: AresConfig) {
+    let work = heartbeat::of_worker(&env, "ares");
     let mut writer = Bus::for_commands(env.clone(), "ares.signals");
     let mut reader = Bus::for_reading(env, "ares.market");
     let mut cursor = Cursor::at_start(config.rules.keys().map(|symbol| streams::market(symbol.as_str())));
@@ -43,10 +45,15 @@ pub async fn run(env: Env, config: AresConfig) {
     let mut watched = Watched::new(config, &last_issued(&mut writer).await);
     loop {
         let reply = reader.insist(&cursor.read()).await;
-        let signals: Vec<Signal> = bus::streams(&reply)
+        work.goes_on();
+        let mut signals: Vec<Signal> = bus::streams(&reply)
             .flat_map(|(stream, entries)| entries.map(move |entry| (stream, entry)))
             .filter_map(|(stream, entry)| watched.decide(streams::market_symbol(stream)?, &entry))
             .collect();
+        if work.is_pressed() {
+            // Scanning for entries is the least of what the system does.
+            signals.retain(|signal| signal.reduce_only);
+        }
         if !signals.is_empty() {
             let mut issue = Pipeline::new();
             for signal in &signals {

@@ -1,14 +1,19 @@
 //! `feeder`: the broker's market trades, validated and without holes, onto the bus.
 //!
 //! Order and completeness are kept per symbol: a hole is filled over REST before the trade behind it is published. A trade
-//! may be published twice, when the bus is lost while it is being added; its id tells. Deliberately absent: books, klines.
+//! may be published twice, when the bus is lost while it is being added; its id tells. `report` is what it tells of itself.
+//! Deliberately absent: books, klines.
 
-use std::{collections::BTreeMap, time::Duration};
+mod report;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use env::{Env, detail, fact};
 use redis::Pipeline;
 use tokio::time::{Instant, timeout_at};
 
+use self::report::Report;
+use super::heartbeat;
 use crate::{
     clients::{
         SocketError,
@@ -18,6 +23,7 @@ use crate::{
         market::MarketStream,
     },
     core::{GapDetector, MarketTrade, Sequence, Symbol},
+    status::{self, Status},
     streams,
 };
 
@@ -46,12 +52,23 @@ impl Default for FeederConfig {
 
 /// Runs the feeder.
 pub async fn run(env: Env, config: FeederConfig) {
-    let mut feeder = Feeder::start(env.clone(), &config.symbols).await;
+    let status = Status::default();
+    let report = Report::new(status.clone(), &config.symbols);
+    env.spawn("feeder.status", status::serve(env.clone(), status::PORT, status.clone(), Arc::new(())));
+    env.spawn("feeder.file", report::keep_file(env.clone(), report.clone()));
+    let told = report.clone();
+    env.spawn(
+        "feeder.heartbeat",
+        heartbeat::beat(env.clone(), "feeder", status, move || Some(told.describe())),
+    );
+
+    let mut feeder = Feeder::start(env.clone(), &config.symbols, report.clone()).await;
     let mut backoff = Backoff::reconnect("feeder.resubscribe");
     loop {
         let lost = match MarketStream::subscribe(&env, &config.symbols).await {
             Ok(stream) => {
                 backoff.reset();
+                report.connected();
                 for symbol in &config.symbols {
                     fact!("feeder.subscribed", symbol = %symbol);
                 }
@@ -60,6 +77,7 @@ pub async fn run(env: Env, config: FeederConfig) {
             Err(error) => error,
         };
         fact!("feeder.disconnected", reason = %lost);
+        report.disconnected(lost.to_string());
         backoff.wait(&env).await;
     }
 }
@@ -69,11 +87,14 @@ struct Feeder {
     bus: Bus,
     broker: Broker,
     symbols: BTreeMap<Symbol, Feed>,
+    report: Report,
 }
 
 struct Feed {
     stream: String,
     sequence: GapDetector,
+    /// Whether trades of it are being published.
+    moves: bool,
 }
 
 /// A trade that arrived, and the hole before it.
@@ -85,7 +106,7 @@ struct Arrival {
 
 impl Feeder {
     /// Continues behind the last trade of each symbol that the bus has.
-    async fn start(env: Env, symbols: &[Symbol]) -> Self {
+    async fn start(env: Env, symbols: &[Symbol], report: Report) -> Self {
         let mut bus = Bus::for_commands(env.clone(), "feeder");
         let mut feeds = BTreeMap::new();
         for symbol in symbols {
@@ -95,9 +116,9 @@ impl Feeder {
             let reply = bus.insist(&newest).await;
             let published = bus::entries(&reply).find_map(|entry| streams::market_trade(&entry).ok());
             let sequence = published.map_or_else(GapDetector::default, |trade| GapDetector::after(trade.id));
-            feeds.insert(symbol.clone(), Feed { stream, sequence });
+            feeds.insert(symbol.clone(), Feed { stream, sequence, moves: false });
         }
-        Self { broker: Broker::public(env.clone()), env, bus, symbols: feeds }
+        Self { broker: Broker::public(env.clone()), env, bus, symbols: feeds, report }
     }
 
     /// Publishes what a subscription delivers until it is lost; says how.
@@ -128,11 +149,15 @@ impl Feeder {
         }
         if !add.is_empty() {
             self.bus.insist_all(&add).await;
+            let moved = self.symbols.iter_mut();
+            let moved = moved.filter_map(|(symbol, feed)| std::mem::take(&mut feed.moves).then_some(symbol));
+            self.report.published(moved);
         }
     }
 
-    fn add(&self, add: &mut Pipeline, symbol: &Symbol, trade: &MarketTrade) {
-        if let Some(feed) = self.symbols.get(symbol) {
+    fn add(&mut self, add: &mut Pipeline, symbol: &Symbol, trade: &MarketTrade) {
+        if let Some(feed) = self.symbols.get_mut(symbol) {
+            feed.moves = true;
             detail!("feeder.trade", symbol = %symbol, trade_id = trade.id, price = %trade.price);
             add.add_command(streams::add_market_trade(&feed.stream, trade));
         }

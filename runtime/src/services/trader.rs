@@ -61,9 +61,6 @@ use crate::{
     streams,
 };
 
-/// The tables of the system.
-const SCHEMA: &str = include_str!("../schema.sql");
-
 /// How many signals or events may wait for the desk. More wait where they come from.
 const INBOX: usize = 64;
 
@@ -160,7 +157,7 @@ impl Trader {
     }
 
     async fn prepare(&self, leadership: &mut Leadership) -> Result<Start, Lost> {
-        self.ledger.batch(SCHEMA).await?;
+        self.ledger.batch(super::SCHEMA).await?;
         leadership.prepare(&self.ledger).await
     }
 

@@ -21,6 +21,8 @@ use tokio::{
 
 use super::Status;
 
+/// The port on which every process tells of itself.
+pub const PORT: u16 = 8080;
 /// The most clients at once: operators, a supervisor, a scraper.
 const CONNECTIONS: usize = 64;
 /// How long a request's head may take; an idle connection is closed after it, too.

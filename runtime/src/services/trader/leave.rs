@@ -11,7 +11,10 @@ use std::{
 use env::fact;
 use tokio::time::Instant;
 
-use crate::core::{Cause, Change, Epoch, Halts, Intent, Latch, Lease, LeaseEvent, Symbol};
+use crate::{
+    core::{Cause, Change, Epoch, Halts, Intent, Latch, Lease, LeaseEvent, Symbol},
+    status::Status,
+};
 
 /// The leave of one trader. Clones share it.
 #[derive(Clone, Default)]

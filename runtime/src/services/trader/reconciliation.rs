@@ -14,10 +14,7 @@ use super::{books, durability, holdings::Holdings};
 use crate::{
     clients::{
         backoff::Backoff,
-        broker::{
-            Broker, BrokerError,
-            account::{NumberedTrade, OpenOrder},
-        },
+        broker::{Broker, BrokerError, NumberedTrade, OpenOrder},
         ledger::{Ledger, LedgerError, Statement, column, time_column},
     },
     core::{
