@@ -36,7 +36,7 @@ pub(super) struct Portal {
 
 impl Session {
     pub(super) fn parse(&mut self, name: &str, sql: &str, types: &[u32]) -> Result<()> {
-        if let [statement] = &*self.engine.parse(sql)? {
+        if let [statement] = &*self.parsed(sql)? {
             self.transaction.admit(statement)?;
         }
         let prepared = self.engine.prepare(sql, types, self.transaction.owns_schema())?;
@@ -196,7 +196,7 @@ impl Session {
         if self.transaction.status() != Status::Failed {
             return Ok(());
         }
-        self.engine.parse(sql)?.iter().try_for_each(|statement| self.transaction.admit(statement))
+        self.parsed(sql)?.iter().try_for_each(|statement| self.transaction.admit(statement))
     }
 
     /// Closing what does not exist is no error.

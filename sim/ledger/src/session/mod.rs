@@ -16,7 +16,7 @@ use crate::{
     error::{Result, Severity, SqlError, state},
     patience::{Patience, reached},
     settings::Settings,
-    sql::{Answer, Plan, Prepared, locate},
+    sql::{Answer, Plan, Prepared, Statement, locate},
     transaction::{Ended, Origin, Transaction, tag},
     wire::{
         backend::{self, Format, Status},
@@ -186,8 +186,12 @@ impl Session {
         }
     }
 
+    fn parsed(&self, sql: &str) -> Result<Arc<[Statement]>> {
+        self.engine.parse(sql).map_err(|error| self.transaction.unparsed(error))
+    }
+
     async fn run_text(&mut self, sql: &str) -> Result<()> {
-        let statements = self.engine.parse(sql)?;
+        let statements = self.parsed(sql)?;
         if statements.is_empty() {
             backend::empty_query(&mut self.connection.out);
         }

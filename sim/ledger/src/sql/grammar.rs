@@ -2,7 +2,8 @@
 //!
 //! The parser takes nearly any word for a name, tries several readings and complains about the last. PostgreSQL's words are
 //! reserved, and it stops at the first token that cannot go on. The look here is at a token, the two before it and the clause
-//! they stand in: it sees what lacks an operand and what follows one, not more.
+//! they stand in, and only in statements that read or change rows: it sees what lacks an operand and what follows one, not more.
+//! What may be meant otherwise is left to the parser: to take what PostgreSQL refuses does less harm than the opposite.
 
 use sqlparser::{
     keywords::Keyword,
@@ -13,59 +14,92 @@ use super::token::Text;
 use crate::error::{Place, SqlError, state};
 
 /// Words that cannot begin an expression (PostgreSQL 16 docs, appendix C).
-const NO_OPERAND: &[&str] = &[
-    "and",
-    "as",
-    "asc",
-    "desc",
-    "do",
-    "else",
-    "end",
-    "except",
-    "for",
-    "from",
-    "group",
-    "having",
-    "in",
-    "intersect",
-    "into",
-    "limit",
-    "offset",
-    "on",
-    "or",
-    "order",
-    "returning",
-    "then",
-    "union",
-    "using",
-    "when",
-    "where",
-    "with",
+const NO_OPERAND: &[Keyword] = &[
+    Keyword::AND,
+    Keyword::AS,
+    Keyword::ASC,
+    Keyword::DESC,
+    Keyword::ELSE,
+    Keyword::END,
+    Keyword::EXCEPT,
+    Keyword::FOR,
+    Keyword::FROM,
+    Keyword::GROUP,
+    Keyword::HAVING,
+    Keyword::IN,
+    Keyword::INTERSECT,
+    Keyword::INTO,
+    Keyword::LIMIT,
+    Keyword::OFFSET,
+    Keyword::ON,
+    Keyword::OR,
+    Keyword::ORDER,
+    Keyword::RETURNING,
+    Keyword::THEN,
+    Keyword::UNION,
+    Keyword::USING,
+    Keyword::WHEN,
+    Keyword::WHERE,
+    Keyword::WITH,
 ];
+/// Words that may stand before an expression in parentheses, and are no names either.
+const BEFORE_PARENTHESES: &[Keyword] =
+    &[Keyword::ALL, Keyword::ANY, Keyword::DISTINCT, Keyword::NOT, Keyword::SELECT, Keyword::SOME];
 /// Words that begin one as functions only.
-const CALLED: &[&str] = &["cross", "full", "ilike", "inner", "is", "join", "left", "like", "right"];
+const CALLED: &[Keyword] = &[
+    Keyword::CROSS,
+    Keyword::FULL,
+    Keyword::ILIKE,
+    Keyword::INNER,
+    Keyword::IS,
+    Keyword::JOIN,
+    Keyword::LEFT,
+    Keyword::LIKE,
+    Keyword::RIGHT,
+];
 /// Words after which an expression must begin, or a table.
-const BEFORE_OPERAND: &[&str] = &[
-    "and",
-    "between",
-    "by",
-    "else",
-    "from",
-    "having",
-    "ilike",
-    "like",
-    "limit",
-    "or",
-    "returning",
-    "then",
-    "when",
-    "where",
+const BEFORE_OPERAND: &[Keyword] = &[
+    Keyword::AND,
+    Keyword::ELSE,
+    Keyword::FROM,
+    Keyword::HAVING,
+    Keyword::ILIKE,
+    Keyword::LIKE,
+    Keyword::LIMIT,
+    Keyword::OR,
+    Keyword::RETURNING,
+    Keyword::THEN,
+    Keyword::WHEN,
+    Keyword::WHERE,
 ];
 /// Words after which an expression may have no other name.
-const NAMELESS: &[&str] = &["by", "case", "having", "limit", "offset", "set", "values", "where"];
+const NAMELESS: &[Keyword] = &[
+    Keyword::BY,
+    Keyword::CASE,
+    Keyword::HAVING,
+    Keyword::LIMIT,
+    Keyword::OFFSET,
+    Keyword::SET,
+    Keyword::VALUES,
+    Keyword::WHERE,
+];
 /// Words after which it may have one.
-const NAMING: &[&str] =
-    &["delete", "end", "from", "insert", "into", "join", "returning", "select", "update", "using", "with"];
+const NAMING: &[Keyword] = &[
+    Keyword::DELETE,
+    Keyword::END,
+    Keyword::FROM,
+    Keyword::INSERT,
+    Keyword::INTO,
+    Keyword::JOIN,
+    Keyword::RETURNING,
+    Keyword::SELECT,
+    Keyword::UPDATE,
+    Keyword::USING,
+    Keyword::WITH,
+];
+/// The first words of statements that read or change rows.
+const OF_ROWS: &[Keyword] =
+    &[Keyword::DELETE, Keyword::INSERT, Keyword::SELECT, Keyword::UPDATE, Keyword::VALUES, Keyword::WITH];
 
 /// The first token that PostgreSQL's grammar does not take, as far as can be seen here.
 pub(super) fn check(text: &Text<'_>) -> Option<Box<SqlError>> {
@@ -82,48 +116,37 @@ pub(super) fn check(text: &Text<'_>) -> Option<Box<SqlError>> {
     reader.wants_operand().then(|| text.end())
 }
 
-/// The error for a token at which the parser stopped.
-pub(super) fn near(text: &Text<'_>, place: u64) -> Box<SqlError> {
-    let tokens: Vec<&TokenWithSpan> = text.solid().collect();
-    let stop = tokens.iter().position(|token| token.span.start.column == place);
-    // `name 'text'` and `name(…) 'text'` are literals of the type of that name.
-    let named =
-        stop.filter(|stop| matches!(tokens[*stop].token, Token::SingleQuotedString(_))).and_then(|stop| {
-            let name = tokens[callee(&tokens[..stop])?];
-            match &name.token {
-                Token::Word(word) if !is_one_of(word, NO_OPERAND) && !is_one_of(word, BEFORE_OPERAND) => {
-                    Some((name, word))
-                }
-                _ => None,
-            }
-        });
-    match named {
-        Some((_, word)) if is(word, "values") => text.near(place),
-        Some((token, word)) => {
-            let name =
-                if word.quote_style.is_some() { word.value.clone() } else { word.value.to_lowercase() };
-            SqlError::new(state::UNDEFINED_OBJECT, format!("type \"{name}\" does not exist"))
-                .at(Some(Place::At(token.span.start.column)))
-        }
-        None => text.near(place),
+/// For a text at `place` behind a name, or behind a name and its modifiers: a literal of the type of that name, which the parser
+/// does not know. The error that there is no such type, and the tokens with another literal instead.
+pub(super) fn without_type(text: &Text<'_>, place: u64) -> Option<(Box<SqlError>, Vec<TokenWithSpan>)> {
+    let mut tokens: Vec<_> = text.solid().cloned().collect();
+    let literal = tokens.iter().position(|token| token.span.start.column == place)?;
+    let name = callee(&tokens[..literal])?;
+    let (Token::SingleQuotedString(_), Token::Word(word)) = (&tokens[literal].token, &tokens[name].token)
+    else {
+        return None;
+    };
+    if NO_OPERAND.contains(&word.keyword) || BEFORE_PARENTHESES.contains(&word.keyword) {
+        return None;
     }
+    let shown = if word.quote_style.is_some() { word.value.clone() } else { word.value.to_lowercase() };
+    let error = SqlError::new(state::UNDEFINED_OBJECT, format!("type \"{shown}\" does not exist"))
+        .at(Some(Place::At(tokens[name].span.start.column)));
+    // A number, because the parser also takes texts for names.
+    tokens[literal].token = Token::Number("1".into(), false);
+    tokens.drain(name..literal);
+    Some((error, tokens))
 }
 
 /// The last token, or the one before the parentheses that it closes.
-fn callee(tokens: &[&TokenWithSpan]) -> Option<usize> {
-    let last = tokens.len().checked_sub(1)?;
-    if tokens[last].token != Token::RParen {
-        return Some(last);
-    }
+fn callee(tokens: &[TokenWithSpan]) -> Option<usize> {
     let mut depth = 0_usize;
-    for at in (0..=last).rev() {
-        match tokens[at].token {
+    for (at, token) in tokens.iter().enumerate().rev() {
+        match token.token {
             Token::RParen => depth += 1,
-            Token::LParen => depth -= 1,
+            Token::LParen => depth = depth.checked_sub(1)?,
+            _ if depth == 0 => return Some(at),
             _ => {}
-        }
-        if depth == 0 {
-            return at.checked_sub(1);
         }
     }
     None
@@ -145,9 +168,9 @@ fn unlike_any(text: &Text<'_>, token: &TokenWithSpan) -> Option<Box<SqlError>> {
 
 /// What stands before a token.
 #[derive(Default)]
-struct Reader {
-    before: Option<Token>,
-    last: Option<Token>,
+struct Reader<'a> {
+    before: Option<&'a Token>,
+    last: Option<&'a Token>,
     /// The last token is a word that must be called.
     to_be_called: bool,
     /// Whether expressions may be given names: in the statement, and in every pair of parentheses that is open.
@@ -156,113 +179,144 @@ struct Reader {
     of_rows: bool,
 }
 
-impl Reader {
+impl<'a> Reader<'a> {
     /// Whether the grammar does not go on with a token.
     fn stops_at(&self, token: &Token) -> bool {
-        let Some(last) = &self.last else {
-            return is_plain(token) && !is_word(token, "checkpoint");
-        };
         if matches!(token, Token::LBrace | Token::RBrace) {
             return true;
+        }
+        let Some(last) = self.last else {
+            return is_plain(token) && !is_word(token, "checkpoint");
+        };
+        if !self.of_rows {
+            return false;
         }
         if self.to_be_called {
             return *token != Token::LParen;
         }
         if self.wants_operand() {
             // All columns may follow others.
-            let lists = *last == Token::Comma || is_word(last, "returning");
+            let lists = *last == Token::Comma || keyword(last) == Keyword::RETURNING;
             return is_no_operand(token) && !(lists && *token == Token::Mul);
         }
-        let part_of_name = self.before == Some(Token::Period);
-        match (last, token) {
-            (Token::Word(word), next) if is_one_of(word, &["group", "order"]) => {
-                let within = matches!(&self.before, Some(Token::Word(word)) if is(word, "within"));
-                !part_of_name && !within && !is_word(next, "by")
+        match (self.last_keyword(), token) {
+            (Keyword::GROUP | Keyword::ORDER, next) => {
+                let otherwise = self.before.map_or(Keyword::NoKeyword, keyword);
+                !matches!(otherwise, Keyword::WITHIN | Keyword::EXCLUDE) && keyword(next) != Keyword::BY
             }
-            (Token::Word(word), next) if is(word, "insert") => {
-                matches!(self.before, None | Some(Token::SemiColon)) && !is_word(next, "into")
+            (Keyword::INSERT, next) => self.before.is_none() && keyword(next) != Keyword::INTO,
+            (_, Token::Number(..)) => {
+                matches!(last, Token::Number(..) | Token::SingleQuotedString(_)) || is_plain(last)
             }
-            (Token::Number(..) | Token::SingleQuotedString(_) | Token::RParen, Token::Number(..)) => true,
-            (Token::Mul, Token::Word(word)) => self.ends_with_star() && !is_one_of(word, NO_OPERAND),
-            (Token::Word(word), Token::Number(..)) => {
-                let is_type = self.before == Some(Token::DoubleColon);
-                word.quote_style.is_none() && (is_type || word.keyword == Keyword::NoKeyword)
-            }
-            (last, next) => {
-                let nameless = self.of_rows && self.naming.last() == Some(&false);
-                nameless && is_plain(next) && ends_operand(last)
-            }
+            (_, next) => self.naming.last() == Some(&false) && is_plain(next) && ends_operand(last),
         }
     }
 
-    fn read(&mut self, token: &Token) {
-        self.to_be_called =
-            self.wants_operand() && matches!(token, Token::Word(word) if is_one_of(word, CALLED));
+    fn read(&mut self, token: &'a Token) {
+        self.to_be_called = self.of_rows && self.wants_operand() && CALLED.contains(&keyword(token));
         match token {
-            Token::SemiColon => *self = Self::default(),
-            Token::LParen => {
-                let tables =
-                    self.last.as_ref().is_some_and(|last| is_word(last, "from") || is_word(last, "join"));
-                let one_of_several = self.last == Some(Token::Comma) && self.naming.last() == Some(&true);
-                self.naming.push(tables || one_of_several);
+            Token::SemiColon => {
+                *self = Self::default();
+                return;
             }
+            Token::LParen => self.naming.push(self.opens_naming()),
             Token::RParen => {
                 self.naming.pop();
             }
-            Token::Word(word) => {
-                if self.last.is_none() {
-                    self.of_rows =
-                        is_one_of(word, &["delete", "insert", "select", "update", "values", "with"]);
-                    self.naming = vec![true];
-                }
+            Token::Word(word) if self.last.is_none() => {
+                self.of_rows = OF_ROWS.contains(&word.keyword);
+                self.naming = vec![!NAMELESS.contains(&word.keyword)];
+            }
+            Token::Word(word) if !self.expects_name() => {
                 if let Some(naming) = self.naming.last_mut() {
-                    *naming = (*naming || is_one_of(word, NAMING)) && !is_one_of(word, NAMELESS);
+                    *naming =
+                        (*naming || NAMING.contains(&word.keyword)) && !NAMELESS.contains(&word.keyword);
                 }
             }
             _ => {}
         }
-        if *token != Token::SemiColon {
-            self.before = self.last.replace(token.clone());
-        }
+        self.before = self.last.replace(token);
+    }
+
+    /// Whether names may follow expressions between parentheses that begin now: those of tables, of columns with their types, of
+    /// the classes of operators.
+    fn opens_naming(&self) -> bool {
+        let named = match self.before {
+            Some(Token::RParen) => matches!(self.last, Some(Token::Word(_))),
+            Some(before) => keyword(before) == Keyword::AS,
+            None => false,
+        };
+        let tables =
+            matches!(self.last_keyword(), Keyword::FROM | Keyword::JOIN | Keyword::CONFLICT | Keyword::AS);
+        named || tables || self.last == Some(&Token::Comma) && self.naming.last() == Some(&true)
     }
 
     /// Whether the last token is an operator, or a word that asks for an expression.
     fn wants_operand(&self) -> bool {
-        match &self.last {
-            Some(Token::Mul) => !self.ends_with_star(),
-            Some(Token::Word(word)) => is_one_of(word, BEFORE_OPERAND) && self.before != Some(Token::Period),
-            Some(token) => *token == Token::Comma || is_operator(token),
+        let Some(last) = self.last.filter(|_| self.of_rows) else { return false };
+        match last {
+            Token::Word(_) => {
+                let by = self.before.map_or(Keyword::NoKeyword, keyword);
+                match self.last_keyword() {
+                    Keyword::BY => matches!(by, Keyword::GROUP | Keyword::ORDER | Keyword::PARTITION),
+                    word => BEFORE_OPERAND.contains(&word),
+                }
+            }
+            // After other things it may mean all columns, or a table and those that inherit from it.
+            Token::Mul => matches!(self.before, Some(Token::Number(..) | Token::SingleQuotedString(_))),
+            Token::Comma => true,
+            operator => is_operator(operator) && !self.names_operator(),
+        }
+    }
+
+    /// Whether an operator that came last is meant by its name: `OPERATOR(public.=)`, `ORDER BY a USING <`; or ends another.
+    fn names_operator(&self) -> bool {
+        match self.before {
+            Some(Token::Period | Token::LParen | Token::Mul) => true,
+            Some(before) => keyword(before) == Keyword::USING,
             None => false,
         }
     }
 
-    /// Whether the `*` that came last means all columns or rows.
-    fn ends_with_star(&self) -> bool {
-        match &self.before {
-            Some(Token::Word(word)) => is_one_of(word, &["all", "distinct", "returning", "select"]),
-            Some(Token::Comma | Token::LParen | Token::Period) | None => true,
-            _ => false,
+    /// The last token, unless it is no keyword, or a name by the place where it stands.
+    fn last_keyword(&self) -> Keyword {
+        match self.before {
+            Some(Token::Period) => Keyword::NoKeyword,
+            Some(before) if keyword(before) == Keyword::AS => Keyword::NoKeyword,
+            _ => self.last.map_or(Keyword::NoKeyword, keyword),
         }
+    }
+
+    /// Whether any word is a name now.
+    fn expects_name(&self) -> bool {
+        self.last.is_some_and(|last| *last == Token::Period || keyword(last) == Keyword::AS)
+    }
+}
+
+/// The keyword that a token is, whatever it means there.
+fn keyword(token: &Token) -> Keyword {
+    match token {
+        Token::Word(word) => word.keyword,
+        _ => Keyword::NoKeyword,
     }
 }
 
 /// Whether a token is a word that means nothing by itself.
 fn is_plain(token: &Token) -> bool {
     matches!(token, Token::Word(word) if word.keyword == Keyword::NoKeyword && word.quote_style.is_none())
+        && !is_word(token, "isnull")
 }
 
-/// Whether an operand may be complete with this token.
+/// Whether an operand is complete with this token, and not a type or an operator that goes on.
 fn ends_operand(token: &Token) -> bool {
-    match token {
-        Token::Number(..) | Token::SingleQuotedString(_) | Token::RParen => true,
-        Token::Word(word) => is_plain(token) || is(word, "interval"),
-        _ => false,
-    }
+    matches!(token, Token::Number(..) | Token::SingleQuotedString(_))
+        || is_plain(token)
+        || keyword(token) == Keyword::INTERVAL
 }
 
 fn is_no_operand(token: &Token) -> bool {
     match token {
-        Token::Word(word) => is_one_of(word, NO_OPERAND),
+        Token::Word(word) => NO_OPERAND.contains(&word.keyword),
         Token::RParen | Token::Comma | Token::SemiColon | Token::Mul => true,
         Token::Plus | Token::Minus => false,
         token => is_operator(token),
@@ -290,13 +344,5 @@ fn is_operator(token: &Token) -> bool {
 }
 
 fn is_word(token: &Token, name: &str) -> bool {
-    matches!(token, Token::Word(word) if is(word, name))
-}
-
-fn is_one_of(word: &Word, names: &[&str]) -> bool {
-    names.iter().any(|name| is(word, name))
-}
-
-fn is(word: &Word, name: &str) -> bool {
-    word.quote_style.is_none() && word.value.eq_ignore_ascii_case(name)
+    matches!(token, Token::Word(Word { value, quote_style: None, .. }) if value.eq_ignore_ascii_case(name))
 }

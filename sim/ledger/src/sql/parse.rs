@@ -47,22 +47,40 @@ fn statements(text: &Text<'_>) -> Result<Vec<Statement>> {
     if let Some(error) = grammar::check(text) {
         return Err(error);
     }
-    Parser::new(&PostgreSqlDialect {})
-        .with_tokens_with_locations(extension::rewrite(text.tokens().to_vec()))
-        .parse_statements()
-        .map_err(|error| complaint(&error, text))
+    let error = match trees(text.tokens().to_vec()) {
+        Ok(statements) => return Ok(statements),
+        Err(error) => error,
+    };
+    // PostgreSQL's grammar takes any name for a type, and complains of it when nothing else is wrong.
+    match place(&error).and_then(|place| grammar::without_type(text, place)) {
+        Some((name, tokens)) => Err(match trees(tokens) {
+            Ok(_) => name,
+            Err(error) => complaint(&error, text),
+        }),
+        None => Err(complaint(&error, text)),
+    }
 }
 
-/// The parser's "Expected: …, found: X at Line: 1, Column: 7" in PostgreSQL's words.
-fn complaint(error: &ParserError, text: &Text<'_>) -> Box<SqlError> {
+fn trees(tokens: Vec<TokenWithSpan>) -> std::result::Result<Vec<Statement>, ParserError> {
+    let tokens = extension::rewrite(tokens);
+    Parser::new(&PostgreSqlDialect {}).with_tokens_with_locations(tokens).parse_statements()
+}
+
+/// The column at the end of the parser's "Expected: …, found: X at Line: 1, Column: 7".
+fn place(error: &ParserError) -> Option<u64> {
     let message = error.to_string();
+    message.rsplit_once(", Column: ").and_then(|(_, column)| column.parse().ok())
+}
+
+/// The parser's complaint in PostgreSQL's words.
+fn complaint(error: &ParserError, text: &Text<'_>) -> Box<SqlError> {
     if matches!(error, ParserError::RecursionLimitExceeded) {
         return SqlError::new(state::STATEMENT_TOO_COMPLEX, "stack depth limit exceeded");
     }
-    let place = message.rsplit_once(", Column: ").and_then(|(_, column)| column.parse().ok());
-    match place {
+    let message = error.to_string();
+    match place(error) {
         _ if message.contains("found: EOF") => text.end(),
-        Some(place) => grammar::near(text, place),
+        Some(place) => text.near(place),
         None => SqlError::syntax(message),
     }
 }
@@ -145,6 +163,47 @@ mod tests {
             let sql = format!("SELECT {}{end}", piece.repeat(100_000));
             assert!(parse(&sql).is_err(), "{piece}");
         }
+    }
+
+    #[test]
+    fn words_that_mean_something_elsewhere_are_not_refused() {
+        for sql in [
+            "SET default_transaction_read_only = on",
+            "SELECT DISTINCT ON (a) * FROM t",
+            "INSERT INTO t VALUES (1) ON CONFLICT (a) DO UPDATE SET b = 1 WHERE excluded.* IS NULL",
+            "SELECT a FROM t ORDER BY a USING >, b USING <",
+            "SELECT * FROM f('') AS x(a _int4, b mine)",
+            "SELECT 1 AS limit, 2 AS where, 3 AS order",
+            "SELECT by, t.limit FROM t",
+            "SELECT 1 FROM t WHERE a OPERATOR(pg_catalog.=) b",
+            "CREATE TABLE u (a INT, LIKE t)",
+            "CREATE INDEX ON t (a) WITH (fastupdate = on)",
+            "GRANT SELECT ON t TO GROUP g",
+        ] {
+            assert!(parse(sql).is_ok(), "{sql}: {:?}", parse(sql));
+        }
+    }
+
+    #[test]
+    fn what_lacks_an_operand_is_refused_where_it_lacks() {
+        let refused = |sql: &str| parse(sql).unwrap_err().message;
+        for (sql, word) in [
+            ("SELECT a FROM WHERE b", "WHERE"),
+            ("SELECT a, FROM t", "FROM"),
+            ("SELECT a FROM t WHERE", ""),
+            ("SELECT a FROM t WHERE a = AND b", "AND"),
+            ("SELECT a FROM t ORDER a", "a"),
+            ("INSERT t VALUES (1)", "t"),
+            ("SELECT f(a b) FROM t", "b"),
+            ("UPDATE t 'x' SET a = 1", "'x'"),
+            ("SELECT trim(leading from '  a')", "'  a'"),
+        ] {
+            let near = format!("at or near \"{word}\"");
+            let expected = if word.is_empty() { "at end of input" } else { &near };
+            assert_eq!(refused(sql), format!("syntax error {expected}"), "{sql}");
+        }
+        assert_eq!(refused("SELECT nosuch 'x' FROM t"), "type \"nosuch\" does not exist");
+        assert_eq!(refused("SELECT nosuch 'x' FROM"), "syntax error at end of input");
     }
 
     #[test]
