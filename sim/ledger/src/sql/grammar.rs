@@ -205,6 +205,14 @@ impl<'a> Reader<'a> {
                 !matches!(otherwise, Keyword::WITHIN | Keyword::EXCLUDE) && keyword(next) != Keyword::BY
             }
             (Keyword::INSERT, next) => self.before.is_none() && keyword(next) != Keyword::INTO,
+            (_, next) if *last == Token::Mul && is_plain(next) => {
+                self.before.is_some_and(|before| keyword(before) == Keyword::SELECT)
+            }
+            // Not even another name for a table.
+            (_, Token::Word(Word { keyword: Keyword::FALSE | Keyword::NULL | Keyword::TRUE, .. })) => {
+                let table = self.before.map_or(Keyword::NoKeyword, keyword);
+                is_plain(last) && matches!(table, Keyword::FROM | Keyword::JOIN)
+            }
             (_, Token::Number(..)) => {
                 matches!(last, Token::Number(..) | Token::SingleQuotedString(_)) || is_plain(last)
             }

@@ -175,6 +175,7 @@ mod tests {
             "SELECT * FROM f('') AS x(a _int4, b mine)",
             "SELECT 1 AS limit, 2 AS where, 3 AS order",
             "SELECT by, t.limit FROM t",
+            "SELECT a * b, count(*) c, t.* FROM t WHERE a IS DISTINCT FROM null",
             "SELECT 1 FROM t WHERE a OPERATOR(pg_catalog.=) b",
             "CREATE TABLE u (a INT, LIKE t)",
             "CREATE INDEX ON t (a) WITH (fastupdate = on)",
@@ -195,6 +196,8 @@ mod tests {
             ("SELECT a FROM t ORDER a", "a"),
             ("INSERT t VALUES (1)", "t"),
             ("SELECT f(a b) FROM t", "b"),
+            ("SELECT * t WHERE b", "t"),
+            ("SELECT a FROM u false", "false"),
             ("UPDATE t 'x' SET a = 1", "'x'"),
             ("SELECT trim(leading from '  a')", "'  a'"),
         ] {
