@@ -53,7 +53,7 @@ pub use position::Position;
 pub use reconcile::{Booked, Execution, Findings, Unfit, Venue, reconcile};
 pub use refusal::Refusal;
 pub use risk::{Breach, Risk, RiskLimits};
-pub use signature::{Signature, Signatures};
+pub use signature::{Signature, Signatures, TTL as SIGNATURE_TTL};
 pub use strategy::{Call, MarketTrade, Rule, Strategy};
 
 /// Lets values that have one text form travel in JSON and TOML as that text.

@@ -57,6 +57,12 @@ CREATE TABLE IF NOT EXISTS balances (
     observed_at TIMESTAMPTZ NOT NULL
 );
 
+-- The circuit breakers, for the trader that takes over; `record` is the JSON object {at, record} that circuit_breaker.json has.
+CREATE TABLE IF NOT EXISTS breakers (
+    symbol TEXT PRIMARY KEY,
+    record TEXT NOT NULL
+);
+
 -- The halts that only a person clears: KILL_SWITCH, FAILSAFE, PANIC. Open as long as cleared_at is NULL.
 CREATE TABLE IF NOT EXISTS halts (
     halt_id TEXT PRIMARY KEY,

@@ -19,6 +19,13 @@ pub(crate) fn default_symbols() -> Vec<Symbol> {
     vec!["BTCUSDT".parse().expect("BTCUSDT is a symbol")]
 }
 
+/// The issuers of signals.
+const ARES: &str = "ares";
+const EXIT_BRAIN: &str = "exit-brain";
+
+/// Whoever knows its key may give orders to processes.
+const OPERATOR: &str = "operator";
+
 /// The key of a process whose signals the traders believe, in a system that nobody has configured: its name.
 pub(crate) const fn default_key(process: &'static str) -> &'static str {
     process

@@ -8,7 +8,7 @@
 
 use std::{io, path::Path};
 
-use env::{Env, OpenMode, fact, read_all, write_all_at};
+use env::{Env, OpenMode, detail, fact, read_all, write_all_at};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::value::{RawValue, to_raw_value};
 use xxhash_rust::xxh3::xxh3_64;
@@ -140,6 +140,7 @@ impl<T: State> StateFile<T> {
         written.map_err(|source| StateError::Io { path, source })?;
         self.version += 1;
         self.value = value;
+        detail!("state.saved", path, version = self.version);
         Ok(())
     }
 
@@ -176,12 +177,23 @@ fn decode<T: State>(text: &[u8]) -> Result<(T, u64), String> {
     if document.schema != T::SCHEMA {
         return Err(format!("schema {} instead of {}", document.schema, T::SCHEMA));
     }
-    if document.checksum != checksum(document.content.get()) {
-        return Err("the checksum is not that of the content".into());
-    }
+    let version = version_of(text)?;
     let value: T = serde_json::from_str(document.content.get()).map_err(|error| error.to_string())?;
     value.check()?;
-    Ok((value, document.version))
+    Ok((value, version))
+}
+
+/// The version of an image of a state file, for whoever examines a disk.
+///
+/// # Errors
+/// Says why it is not a whole state file, of whatever content.
+pub fn version_of(image: &[u8]) -> Result<u64, String> {
+    let document: Document<'_> = serde_json::from_slice(image).map_err(|error| error.to_string())?;
+    if document.checksum == checksum(document.content.get()) {
+        Ok(document.version)
+    } else {
+        Err("the checksum is not that of the content".into())
+    }
 }
 
 fn checksum(content: &str) -> String {

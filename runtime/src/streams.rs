@@ -110,6 +110,22 @@ pub fn market_trade(entry: &Entry<'_>) -> Result<MarketTrade, MalformedEntry> {
     })
 }
 
+/// Where a signal stands, as it is recorded with its intent: the stream and the entry's id.
+pub fn position_of(stream: &str, id: &str) -> String {
+    format!("{stream} {id}")
+}
+
+/// Reads what [`position_of`] wrote.
+pub fn position(text: &str) -> Option<(&str, &str)> {
+    text.split_once(' ')
+}
+
+/// The order of the ids of entries: milliseconds, then a number. What is no id comes first.
+pub fn entry_order(id: &str) -> Option<(u64, u64)> {
+    let (millis, number) = id.split_once('-')?;
+    Some((millis.parse().ok()?, number.parse().ok()?))
+}
+
 /// The fields of a signal that its mac covers, in the order in which it does.
 const SIGNAL_FIELDS: [&str; 8] =
     ["signal_id", "symbol", "side", "qty", "price", "reduce_only", "T", "issuer"];

@@ -16,7 +16,8 @@ fn main() {
 
 #[divan::bench(args = ALL.iter().map(|scenario| scenario.name), sample_count = 30)]
 fn seed(bencher: Bencher, name: &str) {
-    let case = scenarios::find(name).expect("the argument is one of the names").case();
+    let case =
+        scenarios::find(name).expect("the argument is one of the names").case(scenarios::Length::Sweep);
     let play = |seed| run(&case, seed, &Options::default()).expect("a plan of the scenario's own");
     let simulated = play(0).simulated.as_secs();
     let next = AtomicU64::new(0);

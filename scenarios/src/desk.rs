@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use broker::{Exchange, Journal, SymbolConfig};
 use env::{Env, fact};
 use runtime::{
+    clients::process::Process,
     core::{Qty, Rule, Symbol},
     services::{ares, emergency_exit, exit_brain, feeder, supervisor, trader, watchdog},
 };
@@ -32,6 +33,10 @@ pub const EXIT_BRAIN: &str = "exit-brain";
 pub const WATCHDOG: &str = "watchdog";
 /// Panic events to a flat account.
 pub const EMERGENCY_EXIT: &str = "emergency-exit";
+
+/// The processes of the trading system.
+pub const PROCESSES: [&str; 8] =
+    [ARES, EMERGENCY_EXIT, EXIT_BRAIN, FEEDER, SUPERVISOR, TRADERS[0], TRADERS[1], WATCHDOG];
 
 /// The symbols of the full system.
 pub const SYMBOLS: [&str; 2] = ["BTCUSDT", "ETHUSDT"];
@@ -76,7 +81,7 @@ pub fn slice(world: &mut World) {
 
 /// A rule so busy that every outage of half a minute meets entries and exits: a chance to enter each second, out after 6 s.
 pub fn busy_rule() -> Rule {
-    Rule { cadence: 4, lookback: 1, hold: 24, ..Rule::default() }
+    Rule { cadence: 4, lookback: 1, hold: Some(24), ..Rule::default() }
 }
 
 /// As [`slice()`], with a strategy that trades by this rule.
@@ -107,6 +112,7 @@ fn market(world: &mut World, exchange: Arc<Exchange>, rules: BTreeMap<Symbol, Ru
 }
 
 fn peers(world: &mut World, exchange: Arc<Exchange>) {
+    world.peer(BROKER, exchange.faults().clone());
     world.host(BROKER, move |env| {
         let exchange = exchange.clone();
         async move { until_it_fails(broker::serve(env, exchange).await) }
@@ -125,6 +131,24 @@ fn until_it_fails<E: std::fmt::Display>(outcome: Result<(), E>) {
     if let Err(error) = outcome {
         fact!("server.failed", reason = %error);
     }
+}
+
+/// A person who asks every process of the full system for its readiness each second: adds a host that reports what changes.
+pub fn watcher(world: &mut World) {
+    world.host("watcher", |env: Env| async move {
+        let processes = PROCESSES.map(|host| Process::new(env.clone(), host));
+        let mut ready = BTreeMap::new();
+        loop {
+            tokio::time::sleep(ms(1_000)).await;
+            for process in &processes {
+                let reply = process.get("/ready", ms(500)).await;
+                let is_ready = reply.is_ok_and(|reply| reply.status.is_success());
+                if ready.insert(process.host(), is_ready) != Some(is_ready) {
+                    fact!("watcher.sees", process = process.host(), ready = is_ready);
+                }
+            }
+        }
+    });
 }
 
 /// A person with `psql`: adds a host that counts the stored intents each second and reports how many it can read.

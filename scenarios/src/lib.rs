@@ -10,7 +10,7 @@ mod oracles;
 mod scenario;
 
 pub use catalogue::ALL;
-pub use scenario::{Category, Cost, Impact, Scenario};
+pub use scenario::{Category, Cost, Impact, Length, Scenario};
 
 /// The scenario with this name.
 pub fn find(name: &str) -> Option<&'static Scenario> {

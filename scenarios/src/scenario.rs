@@ -22,6 +22,8 @@ pub enum Impact {
 pub enum Category {
     /// Market data and prices.
     Data,
+    /// Processes that die, and how the system comes back.
+    Recovery,
     /// Files and disks.
     Storage,
     /// Orders, fills, positions.
@@ -69,6 +71,17 @@ pub struct Scenario {
     verify: fn(&mut Checks),
     safety: Duration,
     settle: Duration,
+    long: Option<Duration>,
+}
+
+/// For how long a scenario is run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Length {
+    /// As long as a sweep over many seeds can bear.
+    #[default]
+    Sweep,
+    /// As long as the scenario needs to show what only time shows; the same for those that need none.
+    Long,
 }
 
 /// A scenario without faults that runs for a minute.
@@ -86,6 +99,7 @@ pub const fn scenario(name: &'static str, summary: &'static str) -> Scenario {
         verify: |_| {},
         safety: secs(60),
         settle: Duration::ZERO,
+        long: None,
     }
 }
 
@@ -142,12 +156,23 @@ impl Scenario {
         self
     }
 
+    /// How long faults may strike in a run with `--long`.
+    #[must_use]
+    pub const fn long(mut self, safety: Duration) -> Self {
+        self.long = Some(safety);
+        self
+    }
+
     /// The scenario as the simulator runs it.
-    pub fn case(&self) -> Case {
+    pub fn case(&self, length: Length) -> Case {
+        let safety = match length {
+            Length::Sweep => self.safety,
+            Length::Long => self.long.unwrap_or(self.safety),
+        };
         Case::new(self.name, self.setup)
             .inject(self.inject)
             .verify(self.verify)
-            .safety(self.safety)
+            .safety(safety)
             .settle(self.settle)
     }
 }

@@ -35,6 +35,11 @@ impl View<'_> {
         self.events.iter().filter(move |event| event.name == name)
     }
 
+    /// The hosts of the world, sorted by name.
+    pub fn hosts(&self) -> impl Iterator<Item = &str> {
+        self.exhibits.disks.keys().map(|host| &**host)
+    }
+
     /// Hands the durable content of a file to `look`: what a power loss at this moment would leave, whatever the process
     /// claims. `None` when the file would be gone.
     ///

@@ -26,7 +26,11 @@ fn complaint(args: &[&str]) -> String {
 
 #[test]
 fn a_wrong_call_gets_one_line_that_says_what_would_be_right() {
-    let unknown = "invalid value 'calm_dya' for '[NAME]...': there is no such scenario; there are calm_day, disk_full_ledger_write";
+    let names: Vec<&str> = scenarios::ALL.iter().map(|scenario| scenario.name).collect();
+    let unknown = format!(
+        "invalid value 'calm_dya' for '[NAME]...': there is no such scenario; there are {}",
+        names.join(", ")
+    );
     assert_eq!(complaint(&["run", "calm_dya"]), unknown);
     let seeds = "a number of seeds is a whole number from 1 to 10000000";
     for absurd in ["-1", "0", "1e9", "99999999999999999999999", "ten", ""] {

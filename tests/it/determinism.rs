@@ -13,7 +13,7 @@ type Hashes = BTreeMap<(String, u64), String>;
 
 fn in_this_process(threads: usize) -> Hashes {
     let jobs = ALL.iter().flat_map(|scenario| {
-        let case = scenario.case();
+        let case = scenario.case(scenarios::Length::Sweep);
         (0..SEEDS).map(move |seed| Job { case: case.clone(), seed, twice: false })
     });
     let threads = NonZeroUsize::new(threads).expect("a thread at least");

@@ -4,6 +4,7 @@
 mod cli;
 mod crowd;
 mod determinism;
+mod events;
 mod exchange_over_hours;
 mod peer_faults;
 mod serve;

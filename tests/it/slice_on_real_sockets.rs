@@ -138,9 +138,9 @@ impl System {
         });
         system.start_ledger();
         system.start_trader();
-        let rule = Rule { cadence: 50, lookback: 5, hold, ..Rule::default() };
+        let rule = Rule { cadence: 50, lookback: 5, hold: Some(hold), ..Rule::default() };
         let rules = BTreeMap::from([("BTCUSDT".parse().unwrap(), rule)]);
-        system.run("ares", move |env| ares::run(env, AresConfig { rules }));
+        system.run("ares", move |env| ares::run(env, AresConfig { rules, ..AresConfig::default() }));
         system.run("feeder", |env| feeder::run(env, FeederConfig::default()));
         system
     }

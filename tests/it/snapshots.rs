@@ -9,7 +9,8 @@ const SEED: u64 = 7;
 #[test]
 fn every_scenario_tells_the_story_that_was_reviewed() {
     for scenario in ALL {
-        let outcome = run(&scenario.case(), SEED, &Options::default()).expect("a plan of the scenario's own");
+        let outcome = run(&scenario.case(scenarios::Length::Sweep), SEED, &Options::default())
+            .expect("a plan of the scenario's own");
         assert!(outcome.verdict.held(), "{}: {}", scenario.name, outcome.verdict);
         let story = format!("{}\n{}", outcome.plan, semantic(&outcome.events));
         insta::with_settings!({ prepend_module_to_snapshot => false, description => scenario.summary }, {

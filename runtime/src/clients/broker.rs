@@ -1,11 +1,12 @@
 //! The broker's REST interface: signed requests, and answers sorted by what they mean for an order.
 //!
 //! Source: Binance USD-M futures API, sections named at each method. Deliberately absent: retries and any opinion on when to
-//! ask; weights and rate limits beyond reporting that one was hit.
+//! ask, except that nothing is asked while the exchange has told us to wait.
 
-mod account;
+pub mod account;
 mod answer;
 mod http;
+mod limits;
 mod listing;
 
 use std::{sync::Arc, time::Duration};
@@ -70,6 +71,16 @@ impl Broker {
             Hmac::new_from_slice(credentials.secret.as_bytes()).expect("HMAC takes a key of any length");
         let account = Account { api_key: credentials.api_key, mac };
         Self { http: Http::new(env.clone()), env, account: Some(Arc::new(account)) }
+    }
+
+    /// The weight that this address has used in the present minute, as the exchange told last.
+    pub fn used_weight(&self) -> u32 {
+        self.http.limits.used_weight()
+    }
+
+    /// The account's orders in the exchange's present windows of 10 s and of a minute, if an answer told since the last call.
+    pub fn take_order_counts(&self) -> Option<(u32, u32)> {
+        self.http.limits.take_orders()
     }
 
     /// Places a market order ("New Order"). The answer only acknowledges; executions are reported by the user stream.

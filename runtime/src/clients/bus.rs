@@ -19,6 +19,9 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// and how long a reader that has nothing to read shows no sign of life (heartbeats are to be younger than 5 s).
 const BLOCK: Duration = Duration::from_secs(2);
 
+/// Before the first entry of a stream.
+const FIRST: &str = "0-0";
+
 /// How many entries one read returns at most, which bounds the memory of a reply.
 const READ_COUNT: u32 = 100;
 
@@ -160,17 +163,14 @@ pub struct Cursor {
 impl Cursor {
     /// Before the first entry of each stream.
     pub fn at_start(streams: impl IntoIterator<Item = String>) -> Self {
-        Self { streams: streams.into_iter().map(|stream| (stream, "0-0".to_owned())).collect() }
+        Self { streams: streams.into_iter().map(|stream| (stream, FIRST.to_owned())).collect() }
     }
 
-    /// After the entry `id` of one stream.
-    pub fn after(stream: &str, id: String) -> Self {
-        Self { streams: vec![(stream.to_owned(), id)] }
-    }
-
-    /// Behind these entries of these streams.
-    pub fn behind(streams: impl IntoIterator<Item = (String, String)>) -> Self {
-        Self { streams: streams.into_iter().collect() }
+    /// In each stream behind the entry with this id, or before the first one.
+    pub fn behind<'a>(streams: impl IntoIterator<Item = (&'a str, Option<String>)>) -> Self {
+        let position =
+            |(stream, id): (&str, Option<String>)| (stream.to_owned(), id.unwrap_or_else(|| FIRST.into()));
+        Self { streams: streams.into_iter().map(position).collect() }
     }
 
     /// The command that waits for entries after this position. For [`Bus::for_reading`] connections.

@@ -3,7 +3,7 @@
 //! A span on this host is measured with its monotonic clock. Whether a balance is newer than a fill is told by the
 //! exchange's own stamps on both, which one clock has made. Deliberately absent: fetching anything.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use env::WallTime;
 use tokio::time::Instant;
@@ -50,6 +50,17 @@ pub enum Reliance {
     TooOld(Duration),
     /// It was made before the newest fill.
     BeforeFill,
+}
+
+impl fmt::Display for Reliance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fresh => f.write_str("the balance is fresh"),
+            Self::Unknown => f.write_str("the balance has not been read yet"),
+            Self::TooOld(age) => write!(f, "the balance is {} s old", age.as_secs()),
+            Self::BeforeFill => f.write_str("the balance is older than the newest fill"),
+        }
+    }
 }
 
 /// What is known of the age of the balance.

@@ -146,12 +146,14 @@ impl Breaker {
         closes
     }
 
-    /// An order was not sent after all: if it was the probe, another may be.
-    pub fn withdrawn(&mut self, order: &ClientOrderId) {
-        if let Phase::HalfOpen { probe } = &mut self.phase
-            && probe.as_ref() == Some(order)
-        {
-            *probe = None;
+    /// An order was not sent after all: if it was the probe, another may be. Says whether it was.
+    pub fn withdrawn(&mut self, order: &ClientOrderId) -> bool {
+        match &mut self.phase {
+            Phase::HalfOpen { probe } if probe.as_ref() == Some(order) => {
+                *probe = None;
+                true
+            }
+            _ => false,
         }
     }
 

@@ -158,10 +158,10 @@ impl Heal {
         }
         if !health.dor() {
             self.ready_since = None;
-        } else if now.duration_since(*self.ready_since.get_or_insert(now)) >= EPISODE_ENDS_AFTER
-            && self.patients.values_mut().fold(false, |any, patient| patient.forget() || any)
-        {
-            actions.push(Action::EpisodeEnds);
+        } else if now.duration_since(*self.ready_since.get_or_insert(now)) >= EPISODE_ENDS_AFTER {
+            let ended =
+                self.patients.values_mut().filter_map(|patient| patient.forget().then_some(())).count();
+            actions.extend((ended > 0).then_some(Action::EpisodeEnds));
         }
         actions
     }

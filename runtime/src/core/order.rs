@@ -200,6 +200,8 @@ pub struct Order {
     executed: Qty,
     fills: BTreeMap<u64, (Qty, Price)>,
     settled: bool,
+    /// Whether this is the term in which it was decided.
+    fresh: bool,
 }
 
 impl Order {
@@ -212,13 +214,14 @@ impl Order {
             executed: Qty::ZERO,
             fills: BTreeMap::new(),
             settled: false,
+            fresh: true,
         }
     }
 
     /// An order of an earlier life of this process: its recorded status and its booked fills.
     pub fn restored(intent: Intent, status: Status, fills: BTreeMap<u64, (Qty, Price)>) -> Self {
         let executed = fills.values().map(|(qty, _)| *qty).sum();
-        Self { intent, status, order_id: None, executed, fills, settled: false }
+        Self { intent, status, order_id: None, executed, fills, settled: false, fresh: false }
     }
 
     /// What was decided.
@@ -234,6 +237,12 @@ impl Order {
     /// Executed so far.
     pub const fn executed(&self) -> Qty {
         self.executed
+    }
+
+    /// The intent for what is not executed yet.
+    pub fn remaining(&self) -> Intent {
+        let left = self.intent.qty.get() - self.executed.get();
+        Intent { qty: Qty::new(left).unwrap_or(Qty::ZERO), ..self.intent.clone() }
     }
 
     /// The average price of the known fills, to eight decimal places; `None` before the first.
@@ -302,10 +311,11 @@ impl Order {
         self.become_(to, None, decisions);
     }
 
-    /// The exchange has not got it: an entry's moment has passed, an exit is due whatever happened.
+    /// The exchange has not got it. An entry's moment has passed; an exit is due whatever happened, but only whoever decided
+    /// it may send it again: a later leader has other positions, and other exits.
     fn not_there(&mut self, reason: String, decisions: &mut Vec<Decision>) {
         match self.may_not_exist() {
-            true if self.intent.reduce_only => decisions.push(Decision::SendAgain),
+            true if self.intent.reduce_only && self.fresh => decisions.push(Decision::SendAgain),
             true => self.become_(Status::Rejected, Some(reason), decisions),
             false => {}
         }

@@ -7,7 +7,10 @@ use std::{collections::VecDeque, fmt, str::FromStr, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::names::{NameError, checked};
+use super::{
+    LatchRecord,
+    names::{NameError, checked},
+};
 
 /// Who may issue a panic event (emergency exit runbook, step 5: `issued_by`).
 pub const TRUSTED_ISSUER: &str = "watchdog";
@@ -70,6 +73,15 @@ pub struct PanicEvent {
     pub reason: String,
     /// Who says so.
     pub issued_by: String,
+    /// When it was issued, in milliseconds since 1970 by the issuer's clock. Part of the name of its halt, and of no age.
+    pub issued_ms: i64,
+}
+
+impl PanicEvent {
+    /// The latch that it calls for: the same for whoever sets it.
+    pub fn latch(&self) -> LatchRecord {
+        LatchRecord { set_by: self.issued_by.clone(), set_at: self.issued_ms, why: self.reason.clone() }
+    }
 }
 
 /// The fields of an entry that may be a panic event.
@@ -81,6 +93,8 @@ pub struct Claim<'a> {
     pub reason: Option<&'a str>,
     /// `issued_by`
     pub issued_by: Option<&'a str>,
+    /// `ts`
+    pub ts: Option<&'a str>,
 }
 
 /// Why an event does not count.
@@ -139,6 +153,7 @@ impl Handled {
             field(claim.event_id, "event_id")?.parse().map_err(|_| Ignored::Malformed("event_id"))?;
         let reason = field(claim.reason, "reason")?;
         let issued_by = field(claim.issued_by, "issued_by")?;
+        let issued_ms = field(claim.ts, "ts")?.parse().map_err(|_| Ignored::Malformed("ts"))?;
         if reason.len() > REASON_MAX {
             return Err(Ignored::Malformed("reason"));
         }
@@ -151,7 +166,7 @@ impl Handled {
         if waited > EVENT_AGE_LIMIT + blind {
             return Err(Ignored::Old(waited));
         }
-        Ok(PanicEvent { event_id, reason: reason.into(), issued_by: issued_by.into() })
+        Ok(PanicEvent { event_id, reason: reason.into(), issued_by: issued_by.into(), issued_ms })
     }
 }
 
@@ -166,7 +181,7 @@ mod tests {
     use super::*;
 
     fn claim(event_id: &'static str) -> Claim<'static> {
-        Claim { event_id: Some(event_id), reason: Some("WHY"), issued_by: Some("watchdog") }
+        Claim { event_id: Some(event_id), reason: Some("WHY"), issued_by: Some("watchdog"), ts: Some("7") }
     }
 
     const AT_ONCE: Duration = Duration::ZERO;
@@ -192,6 +207,7 @@ mod tests {
             (claim("e 1"), "event_id"),
             (Claim { reason: None, ..claim("e-1") }, "reason"),
             (Claim { issued_by: None, ..claim("e-1") }, "issued_by"),
+            (Claim { ts: Some("now"), ..claim("e-1") }, "ts"),
         ] {
             assert_eq!(handled.judge(broken, AT_ONCE, AT_ONCE), Err(Ignored::Malformed(field)));
         }

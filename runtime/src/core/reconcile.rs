@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn a_hole_between_booked_trades_is_filled_and_a_trade_listed_twice_counts_once() {
-        let trades = vec![trade(1, Side::Buy, 3), trade(2, Side::Buy, 1), trade(3, Side::Sell, 1)];
+        let trades = [trade(1, Side::Buy, 3), trade(2, Side::Buy, 1), trade(3, Side::Sell, 1)];
         let books = booked(&[trades[0].clone(), trades[2].clone()]);
         let listed = vec![trades[1].clone(), trades[1].clone(), trades[2].clone()];
         let findings = reconcile(&books, &venue(3, 3, listed)).unwrap();

@@ -1,5 +1,8 @@
 //! Why a signal does not become an order. The names are stable: facts, metrics and people rely on them.
 
+/// What every name begins with.
+const PREFIX: &str = "SKIP_";
+
 /// The gate that a signal did not pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Refusal {
@@ -11,10 +14,8 @@ pub enum Refusal {
     NoPosition,
     /// The symbol's breaker is open, or its probe is under way.
     Breaker,
-    /// Entries are halted.
+    /// Trading is halted, or this trader does not lead.
     Halted,
-    /// This trader does not lead.
-    NotLeading,
     /// The price is too old.
     StalePrice,
     /// The balance is too old, or older than the newest fill.
@@ -38,7 +39,6 @@ impl Refusal {
             Self::NoPosition => "SKIP_NO_POSITION",
             Self::Breaker => "SKIP_BREAKER",
             Self::Halted => "SKIP_HALTED",
-            Self::NotLeading => "SKIP_NOT_LEADING",
             Self::StalePrice => "SKIP_STALE_PRICE",
             Self::StaleBalance => "SKIP_STALE_BALANCE",
             Self::Limit => "SKIP_LIMIT",
@@ -46,5 +46,27 @@ impl Refusal {
             Self::Overflow => "SKIP_OVERFLOW",
             Self::Paper => "SKIP_PAPER",
         }
+    }
+
+    /// The metric that counts it.
+    pub const fn metric(self) -> &'static str {
+        match self {
+            Self::Unauthentic => "skip_unauthentic_total",
+            Self::Duplicate => "skip_duplicate_total",
+            Self::NoPosition => "skip_no_position_total",
+            Self::Breaker => "skip_breaker_total",
+            Self::Halted => "skip_halted_total",
+            Self::StalePrice => "skip_stale_price_total",
+            Self::StaleBalance => "skip_stale_balance_total",
+            Self::Limit => "skip_limit_total",
+            Self::Size => "skip_size_total",
+            Self::Overflow => "skip_overflow_total",
+            Self::Paper => "skip_paper_total",
+        }
+    }
+
+    /// Whether the reason on record of an order is a refusal of ours: then it was never sent.
+    pub fn is_named_in(reason: &str) -> bool {
+        reason.starts_with(PREFIX)
     }
 }

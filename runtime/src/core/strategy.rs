@@ -31,8 +31,8 @@ pub struct Rule {
     pub cadence: u64,
     /// An entry needs a price not below the one this many trades ago.
     pub lookback: usize,
-    /// An exit follows its entry after this many trades.
-    pub hold: u64,
+    /// An exit follows its entry after this many trades; without this figure others see to the exits.
+    pub hold: Option<u64>,
     /// How much an entry buys.
     pub qty: Qty,
 }
@@ -42,7 +42,7 @@ impl Default for Rule {
     /// 0.003 BTC are worth the exchange's least notional of 100 USDT from a price of 33,334 USDT on.
     fn default() -> Self {
         let qty = Qty::new(Decimal::new(3, 3)).expect("0.003 is a quantity");
-        Self { cadence: 48, lookback: 20, hold: 40, qty }
+        Self { cadence: 48, lookback: 20, hold: Some(40), qty }
     }
 }
 
@@ -100,7 +100,7 @@ impl Strategy {
                 let full = self.window.len() == self.rule.lookback;
                 let rising = full && self.window.front().is_some_and(|past| trade.price >= *past);
                 (rising && trade.id.is_multiple_of(self.rule.cadence)).then(|| {
-                    self.exit_at = Some(trade.id.saturating_add(self.rule.hold));
+                    self.exit_at = self.rule.hold.map(|hold| trade.id.saturating_add(hold));
                     Call { side: Side::Buy, reduce_only: false }
                 })
             }
@@ -114,7 +114,7 @@ mod tests {
 
     use super::*;
 
-    const RULE: Rule = Rule { cadence: 10, lookback: 4, hold: 6, qty: Qty::ZERO };
+    const RULE: Rule = Rule { cadence: 10, lookback: 4, hold: Some(6), qty: Qty::ZERO };
 
     fn trade(id: u64, price: u32) -> MarketTrade {
         MarketTrade {
@@ -153,6 +153,13 @@ mod tests {
         assert_eq!(calls(&mut strategy, (5..=12).map(|id| (id, 100))), [(10, Side::Buy)]);
         assert_eq!(calls(&mut strategy, [(18, 100)]), [(18, Side::Sell)]);
         assert_eq!(calls(&mut strategy, [(19, 100), (20, 100)]), [], "the window has a hole");
+    }
+
+    #[test]
+    fn without_a_hold_there_are_entries_only() {
+        let rule = Rule { hold: None, ..RULE };
+        let seen = calls(&mut Strategy::new(rule), (1..=30).map(|id| (id, 100)));
+        assert_eq!(seen, [(10, Side::Buy), (20, Side::Buy), (30, Side::Buy)]);
     }
 
     #[test]

@@ -128,9 +128,9 @@ impl<T> Throttle<T> {
         self.not_before = self.not_before.max(Some(moment));
     }
 
-    /// Whether a `Retry-After` is in force.
-    pub fn is_paused(&self, now: Instant) -> bool {
-        self.not_before.is_some_and(|moment| now < moment)
+    /// Until when a `Retry-After` is in force.
+    pub fn paused_until(&self, now: Instant) -> Option<Instant> {
+        self.not_before.filter(|moment| now < *moment)
     }
 
     /// Takes note of the exchange's counts of the account's orders in its present windows of 10 s and a minute.
@@ -144,10 +144,10 @@ impl<T> Throttle<T> {
         }
     }
 
-    /// Takes what is to be sent at `now`, and counts it as sent.
-    pub fn pop(&mut self, now: Instant) -> Next<T> {
+    /// Takes what is to be sent at `now`, and counts it as sent. Entries wait unless `entries` says that they may go.
+    pub fn pop(&mut self, now: Instant, entries: bool) -> Next<T> {
         self.forget(now);
-        if let Some(moment) = self.not_before.filter(|moment| now < *moment) {
+        if let Some(moment) = self.paused_until(now) {
             return if self.depth() == 0 { Next::Idle } else { Next::Wait(moment) };
         }
         let mut wait: Option<Instant> = None;
@@ -158,7 +158,7 @@ impl<T> Throttle<T> {
                 Err(moment) => later(moment),
             }
         }
-        if !self.entries.is_empty() {
+        if entries && !self.entries.is_empty() {
             match self.room_for_order(now, 100 - self.limits.exit_percent) {
                 Ok(()) => return self.sent_order(now, false),
                 Err(moment) => later(moment),

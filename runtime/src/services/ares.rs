@@ -31,7 +31,7 @@ pub struct AresConfig {
 impl Default for AresConfig {
     fn default() -> Self {
         let rules = super::default_symbols().into_iter().map(|symbol| (symbol, Rule::default()));
-        Self { rules: rules.collect(), issuer: Issuer::new("ares", super::default_key("ares")) }
+        Self { rules: rules.collect(), issuer: Issuer::new(super::ARES, super::default_key(super::ARES)) }
     }
 }
 

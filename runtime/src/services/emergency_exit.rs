@@ -235,7 +235,7 @@ impl Worker {
                 let mut flattening = Flattening::new(begun, progress, lots);
                 let (memory, flattener) = (&mut self.memory, &self.flattener);
                 let flattened = {
-                    let halted = announce::halted(&mut self.writer, &event, started);
+                    let halted = announce::halted(&mut self.writer, &event);
                     let flattened = flattener.flatten(&mut flattening, memory);
                     tokio::join!(flattened, halted).0
                 };

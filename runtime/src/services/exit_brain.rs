@@ -7,7 +7,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use env::{Env, fact};
+use env::{Env, WallTime, fact};
 use redis::{Pipeline, RedisError, Value};
 use rust_decimal::Decimal;
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -93,7 +93,7 @@ async fn decide(env: Env, config: ExitBrainConfig, status: Status) {
 /// Why a round was not finished.
 #[derive(Debug, thiserror::Error)]
 enum Unfinished {
-    #[error("{0}")]
+    #[error("the bus: {0}")]
     Bus(#[from] RedisError),
     #[error(transparent)]
     Position(#[from] panic::MalformedPosition),
@@ -109,6 +109,8 @@ struct ExitBrain {
     /// Reads positions and prices.
     question: Pipeline,
     beat_at: Option<Instant>,
+    /// The positions of the last round, by when they were opened.
+    known: BTreeMap<Symbol, WallTime>,
 }
 
 impl ExitBrain {
@@ -138,7 +140,16 @@ impl ExitBrain {
         for (_, stream) in &symbols {
             question.add_command(streams::newest(stream));
         }
-        Self { env, bus, exits, issuer: config.issuer, symbols, question, beat_at: None }
+        Self {
+            env,
+            bus,
+            exits,
+            issuer: config.issuer,
+            symbols,
+            question,
+            beat_at: None,
+            known: BTreeMap::new(),
+        }
     }
 
     /// One round of decisions.
@@ -151,6 +162,7 @@ impl ExitBrain {
                 self.exits.quote(now, symbol, quote);
             }
         }
+        self.report_new(&positions);
         let exits = self.exits.decide(now, wall, &positions);
         let signals: Vec<Signal> =
             exits.into_iter().filter_map(|exit| self.signal(exit, &positions)).collect();
@@ -169,6 +181,15 @@ impl ExitBrain {
             self.beat_at = Some(begun + HEARTBEAT_EVERY);
         }
         Ok(())
+    }
+
+    fn report_new(&mut self, positions: &BTreeMap<Symbol, Holding>) {
+        for (symbol, held) in positions {
+            if self.known.get(symbol) != Some(&held.since) {
+                fact!("position.watched", symbol = %symbol, qty = %held.qty, avg_price = %held.avg_price);
+            }
+        }
+        self.known = positions.iter().map(|(symbol, held)| (symbol.clone(), held.since)).collect();
     }
 
     fn signal(&self, exit: Exit, positions: &BTreeMap<Symbol, Holding>) -> Option<Signal> {

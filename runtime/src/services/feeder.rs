@@ -52,6 +52,7 @@ impl Default for FeederConfig {
 
 /// Runs the feeder.
 pub async fn run(env: Env, config: FeederConfig) {
+    fact!("feeder.started");
     let status = Status::default();
     let report = Report::new(status.clone(), &config.symbols);
     env.spawn("feeder.status", status::serve(env.clone(), status::PORT, status.clone(), Arc::new(())));
@@ -59,7 +60,7 @@ pub async fn run(env: Env, config: FeederConfig) {
     let told = report.clone();
     env.spawn(
         "feeder.heartbeat",
-        heartbeat::beat(env.clone(), "feeder", status, move || Some(told.describe())),
+        heartbeat::beat(env.clone(), "feeder".to_owned(), status, move || Some(told.describe())),
     );
 
     let mut feeder = Feeder::start(env.clone(), &config.symbols, report.clone()).await;

@@ -35,12 +35,12 @@ pub(super) const BUS: &str = "bus";
 /// that does not get on is not to look alive.
 pub(super) async fn beat(
     env: Env,
-    process: &'static str,
+    process: String,
     status: Status,
     mut describe: impl FnMut() -> Option<Map<String, Value>> + Send,
 ) {
     status.declare(BUS);
-    let key = streams::heartbeat(process);
+    let key = streams::heartbeat(&process);
     let mut bus = Bus::for_commands(env.clone(), "heartbeat");
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -107,6 +107,9 @@ pub(super) fn of_worker(env: &Env, process: &'static str) -> Work {
     env.spawn("worker.status", status::serve(env.clone(), status::PORT, status.clone(), Arc::new(())));
     let work = Work(Arc::new(Mutex::new(Shared { went_on: Instant::now(), pressure: Pressure::default() })));
     let (told, gauges) = (work.clone(), env.clone());
-    env.spawn("worker.heartbeat", beat(env.clone(), process, status, move || told.describe(&gauges)));
+    env.spawn(
+        "worker.heartbeat",
+        beat(env.clone(), process.to_owned(), status, move || told.describe(&gauges)),
+    );
     work
 }

@@ -57,7 +57,7 @@ pub async fn run(env: Env) {
             }
             Some(Alarm::Restore(event_id)) => {
                 fact!("panic.lost_by_bus", event_id = %event_id);
-                publish(&env, &mut bus, &restored(event_id)).await;
+                publish(&env, &mut bus, &restored(&env, event_id)).await;
             }
             Some(Alarm::Rearmed) => fact!("watchdog.rearmed"),
             None => {}
@@ -102,13 +102,13 @@ async fn look(bus: &mut Bus, question: Question) -> Sight {
 fn event(env: &Env, reason: String) -> PanicEvent {
     let bits = |half| env.entropy.bits(half);
     let event_id = EventId::from_bits(bits("watchdog.event_id.high"), bits("watchdog.event_id.low"));
-    PanicEvent { event_id, reason, issued_by: TRUSTED_ISSUER.into() }
+    PanicEvent { event_id, reason, issued_by: TRUSTED_ISSUER.into(), issued_ms: env.clock.now().as_millis() }
 }
 
 /// An event that was published before; its reason went with it.
-fn restored(event_id: EventId) -> PanicEvent {
+fn restored(env: &Env, event_id: EventId) -> PanicEvent {
     let reason = "EXIT_BRAIN_HEARTBEAT_MISSING_(EVENT_LOST_BY_BUS)".into();
-    PanicEvent { event_id, reason, issued_by: TRUSTED_ISSUER.into() }
+    PanicEvent { event_id, reason, issued_by: TRUSTED_ISSUER.into(), issued_ms: env.clock.now().as_millis() }
 }
 
 /// Publishes an event until the bus has it.
@@ -116,7 +116,7 @@ async fn publish(env: &Env, bus: &mut Bus, event: &PanicEvent) {
     let mut backoff = Backoff::reconnect("watchdog.publish");
     loop {
         let mut add = Pipeline::new();
-        add.add_command(panic::add_panic(event, env.clock.now()));
+        add.add_command(panic::add_panic(event));
         if bus.ask_all(&add).await.is_ok() || is_published(bus, &event.event_id).await {
             return;
         }

@@ -12,13 +12,14 @@ use serde::Deserialize;
 use super::{HALTS, PANIC, PANIC_COMPLETED, TRADING_STATE};
 use crate::{
     clients::bus::{self, Entry},
-    core::{Claim, EventId, PanicEvent, Symbol, TRUSTED_ISSUER, emergency::Flattened, exit_rule::Holding},
+    core::{
+        Claim, EventId, Latch, LatchRecord, PanicEvent, Symbol, TRUSTED_ISSUER, emergency::Flattened,
+        exit_rule::Holding,
+    },
 };
 
 /// The stream that proves that the exit brain decides.
 pub const HEARTBEAT: &str = "exit_brain:heartbeat";
-/// The field of [`HALTS`] that a panic sets.
-pub const PANIC_LATCH: &str = "PANIC";
 
 /// About how many heartbeats are kept; a quarter of an hour.
 const KEPT_HEARTBEATS: u32 = 1_000;
@@ -37,20 +38,25 @@ pub fn add_heartbeat(active_positions: usize, now: WallTime) -> Cmd {
 }
 
 /// Adds a panic event (emergency exit runbook, step 5).
-pub fn add_panic(event: &PanicEvent, now: WallTime) -> Cmd {
+pub fn add_panic(event: &PanicEvent) -> Cmd {
     let mut add = cmd("XADD");
     add.arg(PANIC).arg("*");
     add.arg("event_id").arg(event.event_id.as_str());
     add.arg("reason").arg(&event.reason);
     add.arg("severity").arg("CRITICAL");
     add.arg("issued_by").arg(&event.issued_by);
-    add.arg("ts").arg(now.as_millis());
+    add.arg("ts").arg(event.issued_ms);
     add
 }
 
 /// What an entry of [`PANIC`] claims to be.
 pub fn claim<'a>(entry: &Entry<'a>) -> Claim<'a> {
-    Claim { event_id: entry.get("event_id"), reason: entry.get("reason"), issued_by: entry.get("issued_by") }
+    Claim {
+        event_id: entry.get("event_id"),
+        reason: entry.get("reason"),
+        issued_by: entry.get("issued_by"),
+        ts: entry.get("ts"),
+    }
 }
 
 /// A panic event that was carried out.
@@ -97,10 +103,12 @@ pub fn halt_trading(event: &PanicEvent, closed: u64) -> Cmd {
 }
 
 /// Sets the latch of a panic among the halts.
-pub fn latch_panic(event: &PanicEvent, set_by: &str, set_at: WallTime) -> Cmd {
-    let record = serde_json::json!({ "set_by": set_by, "set_at": set_at.as_millis(), "why": event.reason });
+pub fn latch_panic(event: &PanicEvent) -> Cmd {
+    let record = event.latch();
+    let LatchRecord { set_by, set_at, why } = &record;
+    let text = serde_json::json!({ "set_by": set_by, "set_at": set_at, "why": why }).to_string();
     let mut set = cmd("HSET");
-    set.arg(HALTS).arg(PANIC_LATCH).arg(record.to_string());
+    set.arg(HALTS).arg(Latch::Panic.as_str()).arg(text);
     set
 }
 
@@ -187,6 +195,7 @@ mod tests {
             event_id: EventId::from_bits(1, 2),
             reason: "EXIT_BRAIN_HEARTBEAT_MISSING_(5.1S_>_5.0S)".into(),
             issued_by: "watchdog".into(),
+            issued_ms: 1_707_840_128_456,
         }
     }
 
@@ -217,7 +226,7 @@ mod tests {
 
     #[test]
     fn a_panic_event_claims_what_was_published() {
-        let words = words(&add_panic(&event(), WallTime::from_millis(7)));
+        let words = words(&add_panic(&event()));
         let fields: Vec<Value> = words[3..].iter().map(|word| bulk(word)).collect();
         let entry = Entry::new("1-0", &fields);
         let claim = claim(&entry);

@@ -15,10 +15,11 @@ pub const SCENARIO: Scenario = scenario("calm_day", "a trading session without f
     .about(Category::Trading, Impact::Critical)
     .cost(Cost::Ordinary)
     .steps(setup, inject, verify)
-    .lasting(mins(10), secs(2));
+    .lasting(mins(30), secs(2))
+    .long(mins(24 * 60));
 
 fn setup(world: &mut World) {
-    desk::slice(world);
+    desk::full(world);
 }
 
 fn inject(_: &mut Plan, _: &mut Draw) {}

@@ -10,33 +10,65 @@ use ledger::Replica;
 use rust_decimal::Decimal;
 use sim::{Invariant, SimTime, View, invariant};
 
-use super::Platter;
+use super::{Platter, orders::news};
 
-/// A fill as both sides know it: symbol and trade id; quantity and price.
+/// A fill's name on both sides: symbol and trade id.
 type Key = (String, u64);
-type Terms = (Decimal, Decimal);
+
+/// What both sides know of a fill.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Terms {
+    client_order_id: String,
+    side: String,
+    qty: Decimal,
+    price: Decimal,
+    fee: Decimal,
+}
+
+fn true_fill(fill: &broker::Fill) -> (Key, Terms) {
+    let terms = Terms {
+        client_order_id: fill.client_order_id.to_string(),
+        side: fill.side.word().into(),
+        qty: fill.qty,
+        price: fill.price,
+        fee: fill.fee,
+    };
+    ((fill.symbol.to_string(), fill.trade_id), terms)
+}
 
 fn true_fills(view: &View<'_>) -> BTreeMap<Key, Terms> {
-    let fills = view.exhibit::<Journal>().fills();
-    fills.iter().map(|fill| ((fill.symbol.to_string(), fill.trade_id), (fill.qty, fill.price))).collect()
+    view.exhibit::<Journal>().fills().iter().map(true_fill).collect()
 }
 
 fn stored_fills(replica: &Replica) -> BTreeMap<Key, Terms> {
     let fill = |row: ledger::Row<'_>| {
         let number = |column: &str| row.text(column)?.parse::<Decimal>().ok();
         let key = (row.text("symbol")?, row.text("trade_id")?.parse().ok()?);
-        Some((key, (number("qty")?, number("price")?)))
+        let terms = Terms {
+            client_order_id: row.text("client_order_id")?,
+            side: row.text("side")?,
+            qty: number("qty")?,
+            price: number("price")?,
+            fee: number("fee")?,
+        };
+        Some((key, terms))
     };
     replica.rows("fills").filter_map(fill).collect()
 }
 
 /// S6: what is booked was traded, with the same quantity and price, and is booked once.
 pub fn booked_fills_are_true() -> Invariant {
+    let mut truth: BTreeMap<Key, Terms> = BTreeMap::new();
+    let mut seen = 0;
     let mut booked: BTreeSet<Key> = BTreeSet::new();
     invariant("a booked fill is one of the exchange's, and is booked once", move |event, view| {
         if event.name != "fill.booked" {
             return Ok(());
         }
+        truth.extend(news(view, &mut seen).iter().filter_map(|truth| match truth {
+            Truth::Fill(fill) => Some(true_fill(fill)),
+            _ => None,
+        }));
         let symbol = event.text("symbol").unwrap_or_default().to_string();
         let Some(trade_id) = event.number("trade_id") else {
             return Err("a fill was booked without a trade id".into());
@@ -44,9 +76,9 @@ pub fn booked_fills_are_true() -> Invariant {
         let number = |field: &str| event.text(field).and_then(|text| text.parse::<Decimal>().ok());
         let key = (symbol, trade_id);
         let told = number("qty").zip(number("price"));
-        let truth = true_fills(view).get(&key).copied();
-        if told != truth {
-            return Err(format!("{key:?} was booked as {told:?}, the exchange says {truth:?}"));
+        let happened = truth.get(&key).map(|terms| (terms.qty, terms.price));
+        if told != happened {
+            return Err(format!("{key:?} was booked as {told:?}, the exchange says {happened:?}"));
         }
         if booked.insert(key.clone()) { Ok(()) } else { Err(format!("{key:?} was booked twice")) }
     })
@@ -93,8 +125,9 @@ pub fn ledger_holds_every_fill() -> impl FnMut(&View<'_>) -> Result<(), String> 
         }
         let missing = truth.keys().filter(|key| !stored.contains_key(*key)).count();
         let invented = stored.keys().filter(|key| !truth.contains_key(*key)).count();
+        let differ = truth.iter().find(|(key, terms)| stored.get(*key).is_some_and(|row| row != *terms));
         Err(format!(
-            "{missing} of {} fills are missing in the ledger, {invented} are not the exchange's",
+            "{missing} of {} fills are missing in the ledger, {invented} are not the exchange's, and {differ:?} differs",
             truth.len()
         ))
     }

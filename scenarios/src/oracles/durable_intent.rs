@@ -1,10 +1,8 @@
 //! S2: the intent first, durably; then the order.
 
-use runtime::services::trader::{OUTBOX_FILE, held_in_outbox};
-use sim::{Invariant, View, invariant};
+use sim::{Invariant, invariant};
 
-use super::Platter;
-use crate::desk::TRADER;
+use super::{Platter, intents::intent_of};
 
 /// At the moment when an order request reaches the exchange, its intent would survive a power loss of every machine: as a
 /// row of `order_intents` on the ledger's platter, or in the trader's own outbox.
@@ -15,19 +13,11 @@ pub fn no_order_without_durable_intent() -> Invariant {
             return Ok(());
         }
         let id = event.text("client_order_id").unwrap_or_default();
-        let stored =
-            platter.read(view, |replica| replica.find("order_intents", "client_order_id", id).is_some());
-        if stored || in_outbox(view, id) {
+        if intent_of(view, &platter, id).is_some() {
             return Ok(());
         }
         Err(format!(
             "order {id} reached the exchange, its intent is neither on the ledger's disk nor in the outbox"
         ))
-    })
-}
-
-fn in_outbox(view: &View<'_>, id: &str) -> bool {
-    view.durable(TRADER, OUTBOX_FILE, |image| {
-        held_in_outbox(image.unwrap_or_default()).any(|intent| intent.client_order_id.to_string() == id)
     })
 }

@@ -1,5 +1,7 @@
 //! S21: the money adds up, computed twice from sources that do not know each other.
 
+use std::collections::BTreeMap;
+
 use broker::Journal;
 use ledger::{Replica, Row};
 use rust_decimal::Decimal;
@@ -28,27 +30,47 @@ pub fn ledger_and_exchange_agree_on_equity() -> impl FnMut(&View<'_>) -> Result<
     }
 }
 
-/// The wallet as the ledger's fills imply it, for one symbol held at average cost.
+/// The wallet as the ledger's fills imply it, each symbol held at average cost.
 fn equity(replica: &Replica) -> Result<Decimal, String> {
     let mut fills: Vec<Fill> = replica.rows("fills").map(|row| Fill::read(&row)).collect::<Result<_, _>>()?;
     fills.sort_by_key(|fill| fill.trade_id);
-    let (mut wallet, mut held, mut cost) = (opening_balance(), Decimal::ZERO, Decimal::ZERO);
+    let mut wallet = opening_balance();
+    let mut holdings: BTreeMap<String, Holding> = BTreeMap::new();
     for fill in fills {
-        wallet -= fill.fee;
-        let growing = held.is_zero() || held.is_sign_negative() == fill.signed.is_sign_negative();
-        if growing {
-            cost += fill.signed * fill.price;
-        } else {
-            let share = -fill.signed / held;
-            wallet += -fill.signed * fill.price - share * cost;
-            cost -= share * cost;
-        }
-        held += fill.signed;
+        wallet += holdings.entry(fill.symbol.clone()).or_default().take(&fill) - fill.fee;
     }
     Ok(wallet)
 }
 
+#[derive(Default)]
+struct Holding {
+    qty: Decimal,
+    cost: Decimal,
+}
+
+impl Holding {
+    /// Adds a fill; returns the profit that it realises. One that crosses zero closes the old holding and opens a new one.
+    fn take(&mut self, fill: &Fill) -> Decimal {
+        let opposed = !self.qty.is_zero() && self.qty.is_sign_negative() != fill.signed.is_sign_negative();
+        let closing = match opposed {
+            true if fill.signed.abs() > self.qty.abs() => -self.qty,
+            true => fill.signed,
+            false => Decimal::ZERO,
+        };
+        let mut profit = Decimal::ZERO;
+        if opposed {
+            let cost = -closing / self.qty * self.cost;
+            profit = -closing * fill.price - cost;
+            self.cost -= cost;
+        }
+        self.qty += fill.signed;
+        self.cost += (fill.signed - closing) * fill.price;
+        profit
+    }
+}
+
 struct Fill {
+    symbol: String,
     trade_id: u64,
     signed: Decimal,
     price: Decimal,
@@ -64,6 +86,7 @@ impl Fill {
         };
         let qty = number("qty")?;
         Ok(Self {
+            symbol: text("symbol")?,
             trade_id: text("trade_id")?.parse().map_err(|_| "a trade id that is no number".to_string())?,
             signed: if text("side")? == "SELL" { -qty } else { qty },
             price: number("price")?,

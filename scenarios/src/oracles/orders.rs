@@ -9,8 +9,10 @@ use broker::{Event as Truth, Journal, Received};
 use rust_decimal::Decimal;
 use sim::{Invariant, View, invariant};
 
+use super::{Platter, intents::intent_of};
+
 /// Reads what the journal has gained since the last time.
-fn news(view: &View<'_>, seen: &mut usize) -> Vec<Truth> {
+pub(super) fn news(view: &View<'_>, seen: &mut usize) -> Vec<Truth> {
     let journal = view.exhibit::<Journal>();
     let records = journal.since(*seen);
     *seen += records.len();
@@ -38,20 +40,28 @@ pub fn no_order_is_sent_twice() -> Invariant {
     })
 }
 
-/// S1: the executed quantity of an order never exceeds the intended one.
+/// S1: whatever orders serve an intent, together they never execute more than it says. An order without an intent, which
+/// only the emergency exit places, executes no more than it asked for.
 pub fn no_order_executes_more_than_intended() -> Invariant {
+    let platter = Platter::default();
     let mut seen = 0;
-    let mut open: BTreeMap<Arc<str>, (Decimal, Decimal)> = BTreeMap::new();
+    let mut served: BTreeMap<Arc<str>, (String, Decimal)> = BTreeMap::new();
+    let mut executed: BTreeMap<String, Decimal> = BTreeMap::new();
     invariant("no order executes more than was intended", move |_, view| {
         for truth in news(view, &mut seen) {
             match truth {
                 Truth::OrderReceived(Received { client_order_id, qty, .. }) => {
-                    open.entry(client_order_id).or_default().0 = qty;
+                    let intent = match intent_of(view, &platter, &client_order_id) {
+                        Some(intended) => (intended.intent_id, intended.qty),
+                        None => (client_order_id.to_string(), qty),
+                    };
+                    served.insert(client_order_id, intent);
                 }
                 Truth::Fill(fill) => {
-                    let (intended, executed) = open.entry(fill.client_order_id.clone()).or_default();
+                    let Some((intent, intended)) = served.get(&fill.client_order_id) else { continue };
+                    let executed = executed.entry(intent.clone()).or_default();
                     *executed += fill.qty;
-                    if executed > intended {
+                    if *executed > *intended {
                         return Err(format!("{} executed {executed} of {intended}", fill.client_order_id));
                     }
                 }
@@ -62,16 +72,20 @@ pub fn no_order_executes_more_than_intended() -> Invariant {
     })
 }
 
-/// S8: a reduce-only order never grows or flips a position.
+/// S8: an order that is meant to reduce, or that the exchange was told may only reduce, never grows or flips a position.
 pub fn no_reduce_only_order_grows_a_position() -> Invariant {
+    let platter = Platter::default();
     let mut seen = 0;
     let mut positions: BTreeMap<Arc<str>, Decimal> = BTreeMap::new();
-    let mut reduce_only: BTreeMap<Arc<str>, bool> = BTreeMap::new();
+    let mut reduce_only: BTreeSet<Arc<str>> = BTreeSet::new();
     invariant("a reduce-only order only reduces", move |_, view| {
         for truth in news(view, &mut seen) {
             match truth {
                 Truth::OrderReceived(order) => {
-                    reduce_only.insert(order.client_order_id, order.reduce_only);
+                    let meant = intent_of(view, &platter, &order.client_order_id);
+                    if order.reduce_only || meant.is_some_and(|intended| intended.reduce_only) {
+                        reduce_only.insert(order.client_order_id);
+                    }
                 }
                 Truth::Fill(fill) => {
                     let position = positions.entry(fill.symbol.clone()).or_default();
@@ -80,7 +94,7 @@ pub fn no_reduce_only_order_grows_a_position() -> Invariant {
                     let flipped =
                         before.is_sign_negative() != position.is_sign_negative() && !position.is_zero();
                     let grown = position.abs() >= before.abs();
-                    if reduce_only.get(&fill.client_order_id) == Some(&true) && (grown || flipped) {
+                    if reduce_only.contains(&fill.client_order_id) && (grown || flipped) {
                         return Err(format!(
                             "{} moved {} from {before} to {position}",
                             fill.client_order_id, fill.symbol

@@ -44,6 +44,7 @@ pub(crate) mod state {
     pub(crate) const INVALID_COLUMN_REFERENCE: &str = "42P10";
     pub(crate) const INVALID_CURSOR: &str = "34000";
     pub(crate) const INVALID_ESCAPE: &str = "22025";
+    pub(crate) const INVALID_FOREIGN_KEY: &str = "42830";
     pub(crate) const INVALID_LIMIT: &str = "2201W";
     pub(crate) const INVALID_OFFSET: &str = "2201X";
     pub(crate) const INVALID_PARAMETER_VALUE: &str = "22023";
@@ -52,6 +53,7 @@ pub(crate) mod state {
     pub(crate) const INVALID_SAVEPOINT: &str = "3B001";
     pub(crate) const INVALID_STATEMENT_NAME: &str = "26000";
     pub(crate) const INVALID_TABLE_DEFINITION: &str = "42P16";
+    pub(crate) const FOREIGN_KEY_VIOLATION: &str = "23503";
     pub(crate) const GENERATED_ALWAYS: &str = "428C9";
     pub(crate) const IDLE_IN_TRANSACTION: &str = "25P03";
     pub(crate) const INTERNAL_ERROR: &str = "XX000";

@@ -11,7 +11,7 @@
 //! - Memory holds all tables; the log is cut off behind each checkpoint, which is there as a whole or not at all.
 //! - The same statements in the same order make the same files, byte for byte.
 //!
-//! Deliberately absent, refused with 0A000: windows, recursive queries, row locks in joins, foreign keys, views, changes of
+//! Deliberately absent, refused with 0A000: windows, recursive queries, row locks in joins, views, changes of
 //! a column's type, indexes over expressions, isolation above READ COMMITTED, encryption, users and their rights, COPY.
 
 mod connection;

@@ -113,6 +113,17 @@ impl Replica {
             .flat_map(|table| table.rows().map(|(_, values)| Row { schema: &table.schema, values }))
     }
 
+    /// The rows of a table that were inserted after the one with the number `last`, which then is the newest one's; 0 is
+    /// before the first. For tables whose rows stay.
+    pub fn news<'a>(&'a self, table: &str, last: &mut u64) -> Vec<Row<'a>> {
+        let Some(table) = self.table(table) else { return Vec::new() };
+        let news = table.rows_behind(*last).map(|(number, values)| {
+            *last = number;
+            Row { schema: &table.schema, values }
+        });
+        news.collect()
+    }
+
     /// The first row whose `column` reads `value`. One lookup if the column is a key of its own, else a scan.
     pub fn find<'a>(&'a self, table: &str, column: &str, value: &str) -> Option<Row<'a>> {
         let table = self.table(table)?;

@@ -5,10 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use env::Env;
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::{
-    Method, Request, StatusCode,
-    header::{HeaderName, RETRY_AFTER},
-};
+use hyper::{Method, Request, StatusCode, header::HeaderName};
 
 use super::{
     super::{
@@ -16,6 +13,7 @@ use super::{
         http::{Pool, pool, with_causes},
     },
     answer::BrokerError,
+    limits::{Limits, retry_after},
 };
 
 /// How long an answer may take. The exchange's own limit for the matching engine is 5 s ("-1007 TIMEOUT").
@@ -34,13 +32,16 @@ pub(super) struct Response {
     pub(super) body: Bytes,
 }
 
-/// A pool of connections. Clones share it.
+/// A pool of connections, with what was told through it of the exchange's limits. Clones share both.
 #[derive(Clone)]
-pub(super) struct Http(Pool);
+pub(super) struct Http {
+    pool: Pool,
+    pub(super) limits: Limits,
+}
 
 impl Http {
     pub(super) fn new(env: Env) -> Self {
-        Self(pool(env, BROKER))
+        Self { pool: pool(env, BROKER), limits: Limits::default() }
     }
 
     /// Sends a request without a body: the exchange takes all parameters in the query.
@@ -50,6 +51,7 @@ impl Http {
         path_and_query: &str,
         api_key: Option<&str>,
     ) -> Result<Response, BrokerError> {
+        self.limits.may_ask()?;
         let mut request = Request::builder()
             .method(method)
             .uri(format!("http://{}:{}{path_and_query}", BROKER.0, BROKER.1));
@@ -65,7 +67,7 @@ impl Http {
     }
 
     async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Response, BrokerError> {
-        let response = self.0.request(request).await.map_err(|error| {
+        let response = self.pool.request(request).await.map_err(|error| {
             if error.is_connect() {
                 BrokerError::NotSent(with_causes(&error))
             } else {
@@ -73,11 +75,8 @@ impl Http {
             }
         })?;
         let (head, body) = response.into_parts();
-        let retry_after = head
-            .headers
-            .get(RETRY_AFTER)
-            .and_then(|seconds| seconds.to_str().ok()?.parse().ok())
-            .map(Duration::from_secs);
+        self.limits.note(head.status, &head.headers);
+        let retry_after = retry_after(&head.headers);
         let body = Limited::new(body, BODY_LIMIT)
             .collect()
             .await

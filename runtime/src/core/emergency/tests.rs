@@ -22,8 +22,12 @@ fn open(positions: &[(&str, &str)]) -> BTreeMap<Symbol, Decimal> {
 }
 
 fn progress() -> Progress {
-    let event =
-        PanicEvent { event_id: EventId::from_bits(1, 2), reason: "WHY".into(), issued_by: "watchdog".into() };
+    let event = PanicEvent {
+        event_id: EventId::from_bits(1, 2),
+        reason: "WHY".into(),
+        issued_by: "watchdog".into(),
+        issued_ms: 7,
+    };
     Progress::new(event, 0)
 }
 

@@ -22,7 +22,7 @@ fn queue(requests: &[(Class, u32)]) -> Throttle<u32> {
 fn drain(throttle: &mut Throttle<u32>, now: Instant) -> (Vec<u32>, Next<u32>) {
     let mut sent = Vec::new();
     loop {
-        match throttle.pop(now) {
+        match throttle.pop(now, true) {
             Next::Send(request) => sent.push(request),
             other => return (sent, other),
         }
@@ -55,10 +55,19 @@ fn nothing_is_sent_before_its_retry_after() {
     let moment = now + Duration::from_secs(7);
     throttle.pause_until(moment);
     throttle.pause_until(now + Duration::from_secs(3));
-    assert!(throttle.is_paused(now));
-    assert_eq!(throttle.pop(now), Next::Wait(moment));
+    assert_eq!(throttle.paused_until(now), Some(moment));
+    assert_eq!(throttle.pop(now, true), Next::Wait(moment));
     assert_eq!(drain(&mut throttle, moment), (vec![1, 2, 3], Next::Idle));
-    assert!(!throttle.is_paused(moment));
+    assert_eq!(throttle.paused_until(moment), None);
+}
+
+#[test]
+fn entries_that_may_not_go_yet_hold_up_nothing_else() {
+    let now = Instant::now();
+    let mut throttle = queue(&[(Class::Entry, 2), (Class::Scan(1), 3)]);
+    assert_eq!(throttle.pop(now, false), Next::Send(3));
+    assert_eq!(throttle.pop(now, false), Next::Idle);
+    assert_eq!(throttle.pop(now, true), Next::Send(2));
 }
 
 #[test]
@@ -76,8 +85,8 @@ fn orders_of_others_that_the_exchange_counts_take_room() {
     let now = Instant::now();
     let mut throttle = queue(&[(Class::Entry, 1)]);
     throttle.counted(now, 3, 3);
-    assert_eq!(throttle.pop(now), Next::Wait(now + TEN_SECONDS));
-    assert_eq!(throttle.pop(now + TEN_SECONDS), Next::Send(1));
+    assert_eq!(throttle.pop(now, true), Next::Wait(now + TEN_SECONDS));
+    assert_eq!(throttle.pop(now + TEN_SECONDS, true), Next::Send(1));
 }
 
 #[test]
@@ -103,13 +112,13 @@ proptest! {
             now += Duration::from_secs(*pause);
             let class = [Class::Exit, Class::Entry, Class::Scan(3)][usize::from(*class)];
             dropped.extend(throttle.push(class, (class, n)));
-            while let Next::Send((class, n)) = throttle.pop(now) {
+            while let Next::Send((class, n)) = throttle.pop(now, true) {
                 sent.push((now, class, n));
             }
         }
         // What waits is sent when its time comes.
         loop {
-            match throttle.pop(now) {
+            match throttle.pop(now, true) {
                 Next::Send((class, n)) => sent.push((now, class, n)),
                 Next::Wait(until) => {
                     prop_assert!(until > now, "a wait that does not end");

@@ -15,12 +15,9 @@ use crate::{
     },
 };
 
-/// Who sets the latch.
-pub(super) const NAME: &str = "emergency-exit";
-
 /// Halts trading as soon as an event is taken up: the trader has the event itself, this is for everybody else and for later.
-pub(super) async fn halted(bus: &mut Bus, event: &PanicEvent, at: WallTime) {
-    bus.insist_all(&halt(event, at, 0)).await;
+pub(super) async fn halted(bus: &mut Bus, event: &PanicEvent) {
+    bus.insist_all(&halt(event, 0)).await;
 }
 
 /// Publishes the completion, unless an attempt before a crash or a lost connection has, and halts trading for good.
@@ -33,7 +30,7 @@ pub(super) async fn completed(
 ) {
     let took = Duration::from_millis(ended.took_ms);
     let completion = Completion { event, flattened: &ended.flattened, started, took };
-    let mut add = halt(event, started, ended.flattened.closed());
+    let mut add = halt(event, ended.flattened.closed());
     add.add_command(panic::add_completion(&completion));
     let mut backoff = Backoff::reconnect("emergency.completion");
     while !is_published(bus, &event.event_id).await {
@@ -43,12 +40,12 @@ pub(super) async fn completed(
         backoff.wait(env).await;
     }
     // The halt may be of the attempt that was cut short, or of none.
-    bus.insist_all(&halt(event, started, ended.flattened.closed())).await;
+    bus.insist_all(&halt(event, ended.flattened.closed())).await;
 }
 
-fn halt(event: &PanicEvent, at: WallTime, closed: u64) -> Pipeline {
+fn halt(event: &PanicEvent, closed: u64) -> Pipeline {
     let mut set = Pipeline::new();
-    set.add_command(panic::latch_panic(event, NAME, at)).add_command(panic::halt_trading(event, closed));
+    set.add_command(panic::latch_panic(event)).add_command(panic::halt_trading(event, closed));
     set
 }
 

@@ -6,17 +6,13 @@ use std::collections::VecDeque;
 use env::{Env, WallTime};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
-use super::{
-    announce::NAME,
-    memory::{Ended, Owed},
-};
+use super::memory::{Ended, Owed};
 use crate::{
     clients::{
         backoff::Backoff,
         ledger::{Ledger, Statement},
     },
-    core::{EventId, PanicEvent, Symbol},
-    streams::panic::PANIC_LATCH,
+    core::{EventId, Latch, PanicEvent, Symbol},
 };
 
 const SCHEMA: &str = include_str!("../../schema.sql");
@@ -85,9 +81,9 @@ impl Books {
 
 fn begin(event: &PanicEvent, at: WallTime) -> Vec<Statement> {
     let row = Statement::new(ADD_EVENT).text(&event.event_id).text(&event.reason);
-    let halt_id = format!("{PANIC_LATCH}-{}", at.as_millis());
-    let halt =
-        Statement::new(ADD_HALT).text(halt_id).text(PANIC_LATCH).text(NAME).time(at).text(&event.reason);
+    let latch = event.latch();
+    let halt = Statement::new(ADD_HALT).text(latch.halt_id(Latch::Panic)).text(Latch::Panic);
+    let halt = halt.text(&latch.set_by).time(WallTime::from_millis(latch.set_at)).text(&latch.why);
     vec![row.text(&event.issued_by).time(at), halt]
 }
 

@@ -9,7 +9,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::{files, latching::Latching, pulses::Pulses};
+use super::{super::heartbeat, files, latching::Latching, pulses::Pulses};
 use crate::{
     clients::{
         broker::Broker,
@@ -148,10 +148,15 @@ fn meaning(body: &[u8]) -> Answer {
         missing: BTreeMap<String, String>,
     }
     match serde_json::from_slice::<Ready>(body) {
-        Ok(Ready { missing }) if missing.contains_key(super::super::heartbeat::BUS) => Answer::WithoutBus,
+        Ok(Ready { missing }) if missing.iter().any(blames_the_bus) => Answer::WithoutBus,
         Ok(_) => Answer::Alive,
         Err(error) => Answer::Silent(format!("its answer makes no sense: {error}")),
     }
+}
+
+/// Either the condition is the bus itself, or its reason names it.
+fn blames_the_bus((condition, why): (&String, &String)) -> bool {
+    condition == heartbeat::BUS || why.starts_with("the bus")
 }
 
 #[cfg(test)]
@@ -161,6 +166,10 @@ mod tests {
     #[test]
     fn a_process_that_misses_the_bus_is_told_from_one_that_is_merely_unready() {
         assert_eq!(meaning(br#"{"ready":false,"missing":{"bus":"refused"}}"#), Answer::WithoutBus);
+        assert_eq!(
+            meaning(br#"{"ready":false,"missing":{"decides":"the bus: refused"}}"#),
+            Answer::WithoutBus
+        );
         assert_eq!(meaning(br#"{"ready":false,"missing":{"leads":"no"}}"#), Answer::Alive);
         assert_eq!(meaning(br#"{"ready":true,"missing":{}}"#), Answer::Alive);
         assert!(matches!(meaning(b"<html>"), Answer::Silent(_)));

@@ -13,18 +13,24 @@ use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio_postgres::Row;
 
 use super::{
-    durability::insert,
+    durability::insert_signed,
+    gates::Dated,
     holdings::{Holding, Holdings},
+    journal::Journal,
     latch_store,
     outbox::Outbox,
 };
 use crate::{
     clients::{
         backoff::Backoff,
+        broker::Balance,
         bus::Bus,
         ledger::{Ledger, LedgerError, Statement, column},
     },
-    core::{ClientOrderId, Epoch, Fill, Intent, LatchAct, Price, Qty, Status},
+    core::{
+        ClientOrderId, Epoch, Fill, Intent, LatchAct, Price, Qty, Signature, Status, Symbol, journal::Event,
+    },
+    status::Status as Shown,
     streams,
 };
 
@@ -41,11 +47,22 @@ const ADD_EVENT: &str = "INSERT INTO order_events (client_order_id, status, reas
 const ADD_FILL: &str = "INSERT INTO fills (symbol, trade_id, client_order_id, side, qty, price, fee, ts) \
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (symbol, trade_id) DO NOTHING";
 
+const SET_BREAKER: &str = "INSERT INTO breakers (symbol, record) VALUES ($1, $2) \
+    ON CONFLICT (symbol) DO UPDATE SET record = excluded.record";
+
+const SET_BALANCE: &str = "INSERT INTO balances (asset, wallet, available, observed_at) VALUES ($1, $2, $3, $4) \
+    ON CONFLICT (asset) DO UPDATE SET wallet = excluded.wallet, available = excluded.available, \
+    observed_at = excluded.observed_at";
+
 /// Something to be written down.
 #[derive(Clone, Debug)]
 pub(super) enum Record {
+    /// The account's balance, and when it was observed.
+    Balance(Balance, WallTime),
+    /// A breaker has changed.
+    Breaker(Symbol, Dated),
     /// An intent that only the outbox has.
-    Intent(Intent),
+    Intent(Intent, Signature),
     /// A latch changed.
     Latch(LatchAct),
     /// An order reached a status.
@@ -56,23 +73,55 @@ pub(super) enum Record {
     Fill(Fill),
 }
 
-/// The way to the books. Cheap to clone.
+/// The way to the books and to the order journal. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Books {
     send: UnboundedSender<Record>,
+    journal: Journal,
 }
 
 impl Books {
     /// The books, and the records for `keep`.
-    pub(super) fn open() -> (Self, UnboundedReceiver<Record>) {
+    pub(super) fn open(journal: Journal) -> (Self, UnboundedReceiver<Record>) {
         let (send, records) = mpsc::unbounded_channel();
-        (Self { send }, records)
+        (Self { send, journal }, records)
     }
 
-    /// Hands over a record.
+    /// Hands over a record, which the journal has, too.
     pub(super) fn write(&self, record: Record) {
+        if let Some(event) = record.journaled() {
+            self.journal.note(event);
+        }
         // The keeper ends with its term only; what it did not write then, the next leader finds out.
         let _ = self.send.send(record);
+    }
+
+    /// Takes down that a request was handed to the network: in the journal, for the ledger has no place for it.
+    pub(super) fn sent(&self, id: &ClientOrderId, attempt: u64) {
+        self.journal.note(Event::Sent { order: id.clone(), attempt });
+    }
+}
+
+impl Record {
+    /// What the journal is told of it; the intent is there already.
+    fn journaled(&self) -> Option<Event> {
+        match self {
+            Self::Balance(..) | Self::Breaker(..) | Self::Intent(..) | Self::Latch(_) => None,
+            Self::Status { id, status, reason, at: _ } => {
+                Some(Event::Became { order: id.clone(), status: *status, reason: reason.clone() })
+            }
+            Self::Withdrawn { id, reason } => Some(Event::Became {
+                order: id.clone(),
+                status: Status::Rejected,
+                reason: Some(reason.clone()),
+            }),
+            Self::Fill(fill) => Some(Event::Filled {
+                order: fill.client_order_id.clone(),
+                trade_id: fill.trade_id,
+                qty: fill.qty,
+                price: fill.price,
+            }),
+        }
     }
 }
 
@@ -84,6 +133,7 @@ pub(super) async fn keep(
     outbox: Option<Arc<Outbox>>,
     epoch: Epoch,
     announce: UnboundedSender<Booked>,
+    shown: Shown,
 ) {
     let mut keeper = Keeper { ledger: Ledger::new(env.clone(), "trader.books"), env, holdings, epoch };
     let mut batch = Vec::with_capacity(BATCH);
@@ -91,7 +141,7 @@ pub(super) async fn keep(
         let booked = keeper.write(&batch).await;
         let mut drained = 0_u64;
         for record in batch.drain(..) {
-            if let Record::Intent(intent) = record {
+            if let Record::Intent(intent, _) = record {
                 drained += 1;
                 if let Some(outbox) = &outbox {
                     outbox.release(&intent.client_order_id).await;
@@ -103,6 +153,8 @@ pub(super) async fn keep(
         }
         for booked in booked {
             report(&booked.fill);
+            let lag = keeper.env.clock.now().since(booked.fill.time).as_millis();
+            shown.gauge("fill_lag_seconds", Decimal::new(i64::try_from(lag).unwrap_or(i64::MAX), 3));
             // As above: without a receiver the term is ending.
             let _ = announce.send(booked);
         }
@@ -146,8 +198,13 @@ impl Keeper {
     /// Absolute values and keyed inserts only: a transaction whose commit is unknown is run again.
     fn statements(&mut self, record: &Record, statements: &mut Vec<Statement>) -> Option<Booked> {
         match record {
-            Record::Intent(intent) => {
-                statements.push(insert(intent, Status::Intent, None, self.epoch, self.env.clock.now()));
+            Record::Balance(balance, at) => statements.push(set_balance(balance, *at)),
+            Record::Breaker(symbol, dated) => {
+                statements.push(Statement::new(SET_BREAKER).text(symbol).text(dated.to_json()));
+            }
+            Record::Intent(intent, signature) => {
+                let now = self.env.clock.now();
+                statements.push(insert_signed(intent, signature, Status::Intent, None, self.epoch, now));
             }
             Record::Latch(act) => statements.extend(latch_store::to_record(act, self.env.clock.now())),
             Record::Status { id, status, reason, at } => {
@@ -167,6 +224,10 @@ impl Keeper {
         }
         None
     }
+}
+
+fn set_balance(balance: &Balance, at: WallTime) -> Statement {
+    Statement::new(SET_BALANCE).text(&balance.asset).number(balance.wallet).number(balance.available).time(at)
 }
 
 /// The statement that books a fill, once however often it is run.

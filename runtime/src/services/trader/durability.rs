@@ -1,20 +1,21 @@
 //! Makes an intent durable, without which its order is not sent.
 //!
-//! An entry is stored in the ledger or given up. An exit that the ledger refuses, or does not confirm in time, goes to the
-//! outbox. A lost answer of the ledger is no confirmation: the same insert is repeated until one is answered.
+//! An entry is stored in the journal and in the ledger or given up. An exit that the ledger refuses, or does not confirm in
+//! time, goes to the outbox; it waits for no journal. A lost answer of the ledger is no confirmation: the same insert is
+//! repeated until one is answered.
 
 use std::{sync::Arc, time::Duration};
 
 use env::Env;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
-use super::outbox::Outbox;
+use super::{gates::Pass, journal::Journal, outbox::Outbox};
 use crate::{
     clients::{
         backoff::Backoff,
         ledger::{Ledger, LedgerError, Statement, column},
     },
-    core::{Epoch, Intent, Status},
+    core::{Epoch, Intent, Signature, Status, journal::Event},
 };
 
 /// How long an entry may take to be stored. With `desk::ENTRY_AGE_LIMIT` it keeps the price of an entry below 30 s of age.
@@ -28,8 +29,11 @@ const RETRY_FIRST: Duration = Duration::from_millis(50);
 const RETRY_CAP: Duration = Duration::from_millis(500);
 
 const INSERT: &str = "INSERT INTO order_intents \
-    (client_order_id, intent_id, symbol, side, qty, price, reduce_only, status, signal_position, epoch, created_at) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (client_order_id) DO NOTHING";
+    (client_order_id, intent_id, signature, symbol, side, qty, price, reduce_only, status, signal_position, epoch, \
+    created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (client_order_id) DO NOTHING";
+
+/// Changes nothing, and is written like every change.
+const TOUCH: &str = "UPDATE balances SET asset = asset";
 
 const STATUS: &str = "SELECT status FROM order_intents WHERE client_order_id = $1";
 
@@ -43,7 +47,8 @@ pub(super) enum Stored {
     /// It is an old one whose order is done with.
     Before,
     /// Nothing has it. With `perhaps_in_ledger` an answer was lost, so that the ledger may have it after all.
-    Nowhere { cause: LedgerError, reason: String, perhaps_in_ledger: bool },
+    /// Without a `cause` the ledger was not asked.
+    Nowhere { cause: Option<LedgerError>, reason: String, perhaps_in_ledger: bool },
 }
 
 /// The places that make an intent durable.
@@ -51,6 +56,7 @@ pub(super) struct Durability {
     env: Env,
     ledger: Arc<Ledger>,
     outbox: Option<Arc<Outbox>>,
+    journal: Journal,
     epoch: Epoch,
 }
 
@@ -66,17 +72,25 @@ impl Durability {
         env: Env,
         ledger: Arc<Ledger>,
         outbox: Option<Arc<Outbox>>,
+        journal: Journal,
         epoch: Epoch,
     ) -> Self {
-        Self { env, ledger, outbox, epoch }
+        Self { env, ledger, outbox, journal, epoch }
     }
 
-    /// Stores an intent whose signal stands at `position`.
-    pub(super) async fn store(&self, intent: &Intent, position: &str) -> Stored {
+    /// Stores the intent of a signal that passed the gates and stands at `position`.
+    pub(super) async fn store(&self, pass: &Pass, position: &str) -> Stored {
+        let intent = &pass.intent;
         let budget = if intent.reduce_only { EXIT_BUDGET } else { ENTRY_BUDGET };
+        let deadline = Instant::now() + budget;
+        if intent.reduce_only {
+            self.journal.note(line(intent));
+        } else if let Err(error) = self.journal.append(line(intent)).await {
+            return Stored::Nowhere { cause: None, reason: error.to_string(), perhaps_in_ledger: false };
+        }
         let mut attempts =
             Attempts { last: LedgerError::Unknown("no answer in time".into()), perhaps_done: true };
-        if let Ok(Some(stored)) = timeout(budget, self.in_ledger(intent, position, &mut attempts)).await {
+        if let Ok(Some(stored)) = timeout_at(deadline, self.in_ledger(pass, position, &mut attempts)).await {
             return stored;
         }
         let Attempts { last: cause, perhaps_done: perhaps_in_ledger } = attempts;
@@ -88,12 +102,19 @@ impl Durability {
             (None, true) => format!("{}; there is no outbox", cause.reason()),
             (_, false) => cause.reason(),
         };
-        Stored::Nowhere { cause, reason, perhaps_in_ledger }
+        Stored::Nowhere { cause: Some(cause), reason, perhaps_in_ledger }
+    }
+
+    /// Whether the ledger stores.
+    pub(super) async fn writes(&self) -> bool {
+        self.ledger.execute(&Statement::new(TOUCH)).await.is_ok()
     }
 
     /// Tries until the ledger gives a definite answer; `None` when that is a refusal.
-    async fn in_ledger(&self, intent: &Intent, position: &str, attempts: &mut Attempts) -> Option<Stored> {
-        let insert = insert(intent, Status::Intent, Some(position), self.epoch, self.env.clock.now());
+    async fn in_ledger(&self, pass: &Pass, position: &str, attempts: &mut Attempts) -> Option<Stored> {
+        let Pass { intent, signature } = pass;
+        let now = self.env.clock.now();
+        let insert = insert_signed(intent, signature, Status::Intent, Some(position), self.epoch, now);
         let mut backoff = Backoff::new("trader.store_intent", RETRY_FIRST, RETRY_CAP);
         let mut lost_one = false;
         loop {
@@ -127,9 +148,32 @@ impl Durability {
     }
 }
 
-/// The statement that stores an intent, once however often it is run.
+/// The line of the journal that stores an intent.
+fn line(intent: &Intent) -> Event {
+    Event::Intent {
+        order: intent.client_order_id.clone(),
+        symbol: intent.symbol.clone(),
+        side: intent.side,
+        qty: intent.qty,
+        reduce_only: intent.reduce_only,
+    }
+}
+
+/// The statement that stores an intent whose signal is not known, once however often it is run.
 pub(super) fn insert(
     intent: &Intent,
+    status: Status,
+    position: Option<&str>,
+    epoch: Epoch,
+    now: env::WallTime,
+) -> Statement {
+    insert_signed(intent, &Signature::of_order(intent), status, position, epoch, now)
+}
+
+/// The statement that stores an intent with the signature of its signal, once however often it is run.
+pub(super) fn insert_signed(
+    intent: &Intent,
+    signature: &Signature,
     status: Status,
     position: Option<&str>,
     epoch: Epoch,
@@ -138,6 +182,7 @@ pub(super) fn insert(
     Statement::new(INSERT)
         .text(&intent.client_order_id)
         .text(&intent.intent_id)
+        .text(signature)
         .text(&intent.symbol)
         .text(intent.side)
         .number(intent.qty.get())

@@ -42,9 +42,18 @@ impl Holdings {
         *holding
     }
 
-    /// The symbols that were ever held.
-    pub(super) fn symbols(&self) -> impl Iterator<Item = &Symbol> {
-        self.0.keys()
+    /// What these fills make, in their order.
+    pub(super) fn of<'a>(fills: impl IntoIterator<Item = &'a Fill>) -> Self {
+        let mut holdings = Self::default();
+        for fill in fills {
+            holdings.apply(fill);
+        }
+        holdings
+    }
+
+    /// What is held in each symbol that was ever held.
+    pub(super) fn positions(&self) -> impl Iterator<Item = (Symbol, Position)> {
+        self.0.iter().map(|(symbol, holding)| (symbol.clone(), holding.position))
     }
 
     /// The rows that say the same.

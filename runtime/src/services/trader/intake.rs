@@ -1,44 +1,69 @@
-//! Reads signals from the bus, in order, behind the last one that has an intent.
+//! Reads signals from the bus, in order, behind the last ones that have an intent, and lets only authentic ones in.
+
+use std::collections::BTreeMap;
 
 use env::{Env, fact};
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 
+use super::gates::Wish;
 use crate::{
-    clients::bus::{self, Bus, Cursor},
-    core::Signal,
+    clients::bus::{self, Bus, Cursor, Entry},
+    core::{Refusal, age::PriceAge},
     status::Status,
-    streams,
+    streams::{self, BadSignal, Keys},
 };
 
-/// A signal and where it was.
-#[derive(Clone, Debug)]
-pub(super) struct Incoming {
-    /// The bus's id of the signal's entry.
-    pub(super) position: String,
-    pub(super) signal: Signal,
-}
-
-/// Reads from behind `position`, or from the first signal that the bus has, until nobody receives.
-pub(super) async fn read(env: Env, position: Option<String>, send: mpsc::Sender<Incoming>, status: Status) {
-    let mut bus = Bus::for_reading(env, "trader.signals");
-    let mut cursor = match position {
-        Some(position) => Cursor::after(streams::SIGNALS, position),
-        None => Cursor::at_start([streams::SIGNALS.to_owned()]),
-    };
+/// Reads from behind `positions`, or from the first signal that the bus has, until nobody receives.
+pub(super) async fn read(
+    env: Env,
+    status: Status,
+    keys: Keys,
+    positions: BTreeMap<String, String>,
+    send: mpsc::Sender<Wish>,
+) {
+    let mut bus = Bus::for_reading(env.clone(), "trader.signals");
+    let position = |stream: &str| positions.get(stream).cloned();
+    let mut cursor =
+        Cursor::behind([streams::EXITS, streams::SIGNALS].map(|stream| (stream, position(stream))));
     loop {
         let reply = bus.insist(&cursor.read()).await;
         status.beat("scan_heartbeat_seconds");
-        for entry in bus::streams(&reply).flat_map(|(_, entries)| entries) {
-            match streams::signal(&entry) {
-                Ok(signal) => {
-                    let incoming = Incoming { position: entry.id.to_owned(), signal };
-                    if send.send(incoming).await.is_err() {
-                        return;
+        for (stream, entries) in bus::streams(&reply) {
+            for entry in entries {
+                let wish = match streams::sealed_signal(&entry, &keys) {
+                    Ok(signal) => {
+                        let age = env.clock.now().since(signal.market_time);
+                        let position = streams::position_of(stream, entry.id);
+                        Wish { signal, position, price_age: PriceAge::new(Instant::now(), age) }
                     }
+                    Err(bad) => {
+                        report(&status, stream, &entry, &bad);
+                        continue;
+                    }
+                };
+                if send.send(wish).await.is_err() {
+                    return;
                 }
-                Err(malformed) => fact!("signal.malformed", reason = %malformed),
             }
         }
         cursor.pass(&reply);
+    }
+}
+
+fn report(status: &Status, stream: &str, entry: &Entry<'_>, bad: &BadSignal) {
+    match bad {
+        BadSignal::Malformed(malformed) => fact!("signal.malformed", reason = %malformed),
+        BadSignal::Unauthentic => {
+            status.count(Refusal::Unauthentic.metric());
+            let symbol = entry.get("symbol").unwrap_or_default();
+            fact!(
+                "signal.refused",
+                signal_id = entry.get("signal_id").unwrap_or_default(),
+                symbol,
+                reason = Refusal::Unauthentic.as_str(),
+                why = %bad,
+                stream,
+            );
+        }
     }
 }

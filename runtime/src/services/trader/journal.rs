@@ -16,9 +16,13 @@ use tokio::{
     time::timeout,
 };
 
+use super::leave::Leave;
 use crate::{
     clients::backoff::Backoff,
-    core::journal::{Chain, Event, Hole, Reading, read},
+    core::{
+        Cause,
+        journal::{Chain, Event, Hole, Reading, read},
+    },
 };
 
 const DIRECTORY: &str = "shared_data";
@@ -65,10 +69,12 @@ struct Line {
 
 impl Journal {
     /// Opens the journal in the background; until it is open, it counts as failed.
-    pub(super) fn open(env: &Env) -> Self {
+    pub(super) fn open(env: &Env, leave: Leave) -> Self {
         let (send, lines) = mpsc::unbounded_channel();
         let (tell, failed) = watch::channel(true);
-        env.spawn("trader.journal", keep(env.clone(), lines, tell));
+        let health = Health { leave, tell };
+        health.fail();
+        env.spawn("trader.journal", keep(env.clone(), lines, health));
         Self { send, failed }
     }
 
@@ -93,15 +99,28 @@ impl Journal {
             _ => Err(NotJournaled),
         }
     }
+}
 
-    /// Whether the journal has failed, and when that changes.
-    pub(super) fn failed(&self) -> watch::Receiver<bool> {
-        self.failed.clone()
+/// Tells those who depend on the journal whether it works.
+struct Health {
+    leave: Leave,
+    tell: watch::Sender<bool>,
+}
+
+impl Health {
+    fn fail(&self) {
+        self.leave.raise(Cause::JournalFailed);
+        self.tell.send_replace(true);
+    }
+
+    fn recover(&self) {
+        self.leave.end(&Cause::JournalFailed);
+        self.tell.send_replace(false);
     }
 }
 
 /// Writes lines until there can be no more.
-async fn keep(env: Env, mut lines: mpsc::UnboundedReceiver<Line>, failed: watch::Sender<bool>) {
+async fn keep(env: Env, mut lines: mpsc::UnboundedReceiver<Line>, health: Health) {
     let mut backoff = Backoff::new("trader.journal", RETRY_FIRST, RETRY_CAP);
     let mut keeper = loop {
         match Keeper::open(&env).await {
@@ -110,7 +129,7 @@ async fn keep(env: Env, mut lines: mpsc::UnboundedReceiver<Line>, failed: watch:
         }
         backoff.wait(&env).await;
     };
-    failed.send_replace(false);
+    health.recover();
     let mut batch = Vec::with_capacity(BATCH);
     while lines.recv_many(&mut batch, BATCH).await > 0 {
         let mut waiting = Vec::new();
@@ -120,10 +139,10 @@ async fn keep(env: Env, mut lines: mpsc::UnboundedReceiver<Line>, failed: watch:
         }
         if let Err(error) = keeper.write().await {
             fact!("journal.failed", reason = %error);
-            failed.send_replace(true);
+            health.fail();
             drop(waiting);
             keeper.insist().await;
-            failed.send_replace(false);
+            health.recover();
             continue;
         }
         for durable in waiting {

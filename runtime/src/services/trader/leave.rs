@@ -96,6 +96,7 @@ impl Leave {
     }
 
     /// The reasons that stand, without the lease.
+    #[cfg(test)]
     pub(super) fn halts(&self) -> Halts {
         self.state().halts.clone()
     }

@@ -27,6 +27,9 @@ const SLOT: usize = 512;
 /// Exits that can wait for the ledger at once, an hour of them at one each 7 s. The file has 256 KiB.
 const SLOTS: usize = 512;
 
+/// How often a record is written. After a failed fsync the whole record is written again, for its pages may be gone.
+const ATTEMPTS: usize = 2;
+
 /// A record's length (u32) and the XXH3 of its content (u64), little-endian. Length 0 is a free slot.
 const HEADER: usize = 12;
 
@@ -96,19 +99,30 @@ impl Outbox {
     pub(super) async fn put(&self, intent: &Intent) -> Result<(), OutboxError> {
         let record = encode(intent)?;
         let mut slots = self.slots.lock().await;
-        let number = slots.free.pop_first().ok_or(OutboxError::Full)?;
-        let written = match write_all_at(&*self.file, &record, offset(number)).await {
-            Ok(()) => self.file.sync().await,
-            failed => failed,
-        };
-        if let Err(error) = written {
-            // What is in the slot now is open; it must not be taken for a stored record later.
-            self.clear(number).await;
-            slots.free.insert(number);
-            return Err(error.into());
+        let mut failed = None;
+        for _ in 0..ATTEMPTS {
+            let number = slots.free.pop_first().ok_or(OutboxError::Full)?;
+            match self.write(&record, number).await {
+                Ok(()) => {
+                    slots.used.insert(intent.client_order_id.clone(), number);
+                    return Ok(());
+                }
+                Err(error) => {
+                    fact!("outbox.failed", client_order_id = %intent.client_order_id, reason = %error);
+                    // What is in the slot now is open; it must not be taken for a stored record later.
+                    self.clear(number).await;
+                    slots.free.insert(number);
+                    failed = Some(error);
+                }
+            }
         }
-        slots.used.insert(intent.client_order_id.clone(), number);
-        Ok(())
+        Err(failed.map_or(OutboxError::Full, OutboxError::Io))
+    }
+
+    /// Writes a record and makes it durable.
+    async fn write(&self, record: &[u8], number: usize) -> io::Result<()> {
+        write_all_at(&*self.file, record, offset(number)).await?;
+        self.file.sync().await
     }
 
     /// Frees the slot of an intent that the ledger holds. Not synced: a record that comes back is stored in the ledger

@@ -3,7 +3,7 @@
 //! All questions are answered or nothing follows. What is imported is keyed by the exchange's numbers, so that it is written
 //! once however often this runs. Deliberately absent: any trade to make the two sides match.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use env::{Env, WallTime, fact};
 use futures_util::future::{try_join, try_join_all};
@@ -67,11 +67,7 @@ pub(super) struct BookedFills {
 pub(super) async fn booked(ledger: &Ledger) -> Result<BookedFills, LedgerError> {
     let rows = ledger.query(&Statement::new(FILLS)).await?;
     let fills = rows.iter().map(fill).collect::<Result<Vec<Fill>, _>>()?;
-    let mut holdings = Holdings::default();
-    for fill in &fills {
-        holdings.apply(fill);
-    }
-    Ok(BookedFills { holdings, fills })
+    Ok(BookedFills { holdings: Holdings::of(&fills), fills })
 }
 
 fn fill(row: &Row) -> Result<Fill, LedgerError> {
@@ -111,7 +107,7 @@ pub(super) async fn run(
         };
         match outcome {
             Ok((view, findings)) => {
-                imported.extend(view.import(env, ledger, broker, epoch, &findings).await?);
+                imported.extend(view.import(env, ledger, broker, epoch, &findings, fills).await?);
                 if findings.drift.is_empty() || attempt == ATTEMPTS {
                     report(env, ledger, epoch, &books, &findings, status).await?;
                     return Ok(imported);
@@ -200,19 +196,21 @@ impl View {
         broker: &Broker,
         epoch: Epoch,
         findings: &Findings,
+        mut booked: Vec<Fill>,
     ) -> Result<Vec<Fill>, Unreconciled> {
         let mut orders: BTreeMap<u64, (Intent, Status)> = BTreeMap::new();
         let mut imported = Vec::with_capacity(findings.import.len());
         for trade in findings.import.iter().filter_map(|key| self.trades.get(key)) {
             let number = trade.order_id;
-            if !orders.contains_key(&number) {
-                let order = broker.order_by_number(&trade.symbol, number).await?;
-                let known = order.and_then(|order| known_by(&order, trade));
-                orders.insert(number, known.ok_or(Unreconciled::NoSuchOrder(number))?);
-            }
-            if let Some((intent, _)) = orders.get(&number) {
-                imported.push(trade.clone().into_fill(intent.client_order_id.clone()));
-            }
+            let (intent, _) = match orders.entry(number) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(unknown) => {
+                    let order = broker.order_by_number(&trade.symbol, number).await?;
+                    let known = order.and_then(|order| known_by(&order, trade));
+                    unknown.insert(known.ok_or(Unreconciled::NoSuchOrder(number))?)
+                }
+            };
+            imported.push(trade.clone().into_fill(intent.client_order_id.clone()));
         }
         for order in self.resting.iter().filter(|order| order.client_order_id.starts_with(OURS)) {
             fact!("reconcile.rests", client_order_id = order.client_order_id, symbol = %order.symbol);
@@ -223,8 +221,11 @@ impl View {
         let now = env.clock.now();
         let rows =
             orders.values().map(|(intent, status)| durability::insert(intent, *status, None, epoch, now));
-        let statements: Vec<Statement> = rows.chain(imported.iter().map(books::add_fill)).collect();
-        ledger.transaction(&statements).await?;
+        booked.extend(imported.iter().cloned());
+        booked.sort_by(|a, b| (&a.symbol, a.trade_id).cmp(&(&b.symbol, b.trade_id)));
+        let holdings = Holdings::of(&booked);
+        let statements = rows.chain(imported.iter().map(books::add_fill)).chain(holdings.rows(epoch));
+        ledger.transaction(&statements.collect::<Vec<_>>()).await?;
         Ok(imported)
     }
 }

@@ -28,9 +28,6 @@ use crate::{
 const UNRESOLVED: &str = "SELECT client_order_id, intent_id, symbol, side, qty, price, reduce_only, status \
     FROM order_intents WHERE status IN ('INTENT', 'SENT', 'ACKED', 'UNKNOWN', 'PARTIAL') ORDER BY client_order_id";
 
-const NEWEST_SIGNAL: &str = "SELECT signal_position FROM order_intents WHERE signal_position IS NOT NULL \
-    ORDER BY created_at DESC LIMIT 1";
-
 /// What a new term begins with.
 pub(super) struct Recovered {
     /// Orders to be resolved.
@@ -39,8 +36,6 @@ pub(super) struct Recovered {
     pub(super) holdings: Holdings,
     /// Fills that nobody had booked.
     pub(super) imported: Vec<Fill>,
-    /// Where the newest signal stands that has an intent.
-    pub(super) signal_position: Option<String>,
 }
 
 /// Those whom a takeover asks.
@@ -81,13 +76,7 @@ async fn take_over(
     // Written under this epoch, the rows are safe from a write of an earlier leader that is still on its way.
     ledger.transaction(&booked.holdings.rows(epoch).collect::<Vec<_>>()).await?;
     imported.iter().for_each(books::report);
-    let newest = ledger.query(&Statement::new(NEWEST_SIGNAL)).await?;
-    Ok(Recovered {
-        orders: unresolved(ledger, &booked.fills).await?,
-        holdings: booked.holdings,
-        imported,
-        signal_position: newest.first().map(|row| column(row, "signal_position")).transpose()?,
-    })
+    Ok(Recovered { orders: unresolved(ledger, &booked.fills).await?, holdings: booked.holdings, imported })
 }
 
 /// Hands the outbox's intents to the ledger, which may have them already.

@@ -3,7 +3,7 @@
 use std::{io::Write, num::NonZeroUsize, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
-use scenarios::Scenario;
+use scenarios::{Length, Scenario};
 
 #[derive(Parser)]
 #[command(
@@ -29,6 +29,69 @@ pub enum Command {
     /// Serve one of the simulated peers on this machine's loopback network and disk
     #[command(subcommand)]
     Serve(Peer),
+    /// Ask a running supervisor for its status, or to do something
+    Ops(OpsArgs),
+}
+
+#[derive(Args)]
+pub struct OpsArgs {
+    /// Where the supervisor is
+    #[arg(long, value_name = "HOST:PORT", value_parser = address, default_value = "127.0.0.1:8080")]
+    pub at: (String, u16),
+    /// The operator's token [default: the environment's TRADEWIND_OPS_TOKEN]
+    #[arg(long, value_name = "TOKEN", default_value_t = token_of_environment(), hide_default_value = true)]
+    pub token: String,
+    #[command(subcommand)]
+    pub command: OpsCommand,
+}
+
+/// What operators do; the steps of the runbooks.
+#[derive(Subcommand)]
+pub enum OpsCommand {
+    /// What the last health check has found
+    Status,
+    /// Whether the supervisor is ready, and what keeps it from being so
+    Health,
+    /// Its metrics, in Prometheus's text format
+    Metrics,
+    /// Check the health now
+    Check,
+    /// Restart a process
+    Restart {
+        /// Its role name, as `feeder`
+        name: String,
+    },
+    /// Clear one halt: PANIC, FAILSAFE, KILL_SWITCH, or the file STOP.TXT
+    ClearHalt {
+        /// The reason of the halt
+        reason: String,
+    },
+    /// Clear FAILSAFE and remove STOP.TXT; breakers have their own command
+    ClearFailsafe,
+    /// Close the circuit breaker of a symbol
+    ResetBreaker {
+        /// The symbol
+        symbol: String,
+    },
+    /// Stop all entries, or allow them again
+    #[command(subcommand)]
+    KillSwitch(KillSwitch),
+}
+
+#[derive(Subcommand)]
+pub enum KillSwitch {
+    /// Whether it is active
+    Status,
+    /// Stop all entries, until it is deactivated
+    Activate {
+        /// Why, for those who will ask
+        reason: String,
+    },
+    /// Allow entries again
+    Deactivate {
+        /// Why, for those who will ask
+        reason: String,
+    },
 }
 
 #[derive(Args, Default)]
@@ -48,6 +111,21 @@ pub struct RunArgs {
     /// Write the results there as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+    #[command(flatten)]
+    pub length: LengthArgs,
+}
+
+#[derive(Args, Default)]
+pub struct LengthArgs {
+    /// Let scenarios that show more in a longer time have it: 24 simulated hours of calm_day instead of 30 minutes
+    #[arg(long)]
+    pub long: bool,
+}
+
+impl LengthArgs {
+    pub const fn length(&self) -> Length {
+        if self.long { Length::Long } else { Length::Sweep }
+    }
 }
 
 #[derive(Args)]
@@ -64,6 +142,8 @@ pub struct ReplayArgs {
     /// Print what happened: `story` (facts and faults), `all` (details, too), `json` (all, as JSON lines)
     #[arg(long, value_name = "LEVEL", num_args = 0..=1, default_missing_value = "story")]
     pub trace: Option<Trace>,
+    #[command(flatten)]
+    pub length: LengthArgs,
 }
 
 /// The servers that `serve` knows.
@@ -117,6 +197,18 @@ fn seed(text: &str) -> Result<u64, String> {
 
 fn port(text: &str) -> Result<u16, String> {
     text.parse().map_err(|_| format!("a port is a whole number from 0 to {}", u16::MAX))
+}
+
+fn address(text: &str) -> Result<(String, u16), String> {
+    let parts = text.rsplit_once(':').and_then(|(host, port)| Some((host.to_owned(), port.parse().ok()?)));
+    parts
+        .filter(|(host, _)| !host.is_empty())
+        .ok_or_else(|| "an address is HOST:PORT, as 127.0.0.1:8080".into())
+}
+
+#[expect(clippy::disallowed_methods, reason = "the settings of a binary are read at its start")]
+fn token_of_environment() -> String {
+    std::env::var("TRADEWIND_OPS_TOKEN").unwrap_or_default()
 }
 
 /// More seeds than anybody can wait for are a slip of the finger.

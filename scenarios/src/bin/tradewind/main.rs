@@ -1,10 +1,11 @@
-//! `tradewind`: runs the catalogue, replays a seed, lists what there is, serves a peer.
+//! `tradewind`: runs the catalogue, replays a seed, lists what there is, serves a peer, asks a supervisor.
 //!
 //! Exit codes: 0 everything held, 1 something did not, 2 the call was wrong.
 
 mod args;
 mod files;
 mod list;
+mod ops;
 mod replay;
 mod run;
 mod screen;
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
             Ok(Found::AllHeld)
         }
         Command::Serve(peer) => serve::serve(&peer).map(|()| Found::AllHeld),
+        Command::Ops(args) => ops::ops(&args),
     };
     match outcome {
         Ok(Found::AllHeld) => ExitCode::SUCCESS,

@@ -16,7 +16,8 @@ use crate::{
 
 pub fn replay(args: &ReplayArgs) -> Result<Found> {
     let plan = args.plan.as_deref().map(read_plan).transpose()?;
-    let outcome = run(&args.scenario.case(), args.seed, &Options { plan, ..Options::default() })?;
+    let outcome =
+        run(&args.scenario.case(args.length.length()), args.seed, &Options { plan, ..Options::default() })?;
     if args.trace == Some(Trace::Json) {
         say!("{}", json_header(&outcome));
         for event in &outcome.events {

@@ -36,7 +36,7 @@ pub fn run(args: &RunArgs) -> Result<Found> {
     let mut rows: Vec<Row> =
         chosen.iter().map(|scenario| Row::new(scenario, seeds(args, scenario))).collect();
     let jobs = chosen.iter().flat_map(|scenario| {
-        let case = scenario.case();
+        let case = scenario.case(args.length.length());
         // The first seed of each scenario runs twice: a run that depends on more than its seed is worth nothing.
         (0..seeds(args, scenario)).map(move |index| Job {
             case: case.clone(),

@@ -19,6 +19,7 @@ use super::{
         Body, ConflictAction, Delete, Expr, Insert, Locking, OnConflict, Plan, Query, Rows, Source, Target,
         Update, WaitPolicy,
     },
+    reference::{Duties, note},
     run::{
         Answer, Inputs, Memo, Run, compare_keys, each_row, each_stored, holds, limits, project, rows_of,
         sort_keys,
@@ -53,6 +54,8 @@ pub(crate) struct Progress {
     stored: BTreeSet<u64>,
     /// Rows that a `SELECT` has locked.
     locked: Vec<Row>,
+    /// What foreign keys ask for once the statement has done its own part.
+    duties: Duties,
     memo: Memo,
     answer: Answer,
 }
@@ -158,14 +161,24 @@ fn held(
             progress.answer.notices.clone_from(notices);
             None
         }
-        Plan::Truncate { tables } => {
+        Plan::Truncate { tables, notices } => {
             tables.iter().for_each(|table| change.begin_anew(*table));
+            progress.answer.notices.clone_from(notices);
             None
         }
-        Plan::Delete(delete) => change.delete(delete, given, progress)?,
-        Plan::Insert(insert) => change.insert(insert, given, progress)?,
+        Plan::Delete(delete) => match change.delete(delete, given, progress)? {
+            None => change.settle(&delete.integrity, given, &mut progress.duties)?,
+            held => held,
+        },
+        Plan::Insert(insert) => match change.insert(insert, given, progress)? {
+            None => change.settle(&insert.integrity, given, &mut progress.duties)?,
+            held => held,
+        },
         Plan::Select { query, locking: Some(locking) } => change.lock(query, *locking, given, progress)?,
-        Plan::Update(update) => change.update(update, given, progress)?,
+        Plan::Update(update) => match change.update(update, given, progress)? {
+            None => change.settle(&update.integrity, given, &mut progress.duties)?,
+            held => held,
+        },
         _ => None,
     })
 }
@@ -193,7 +206,7 @@ impl Change<'_> {
         given: Given<'_>,
         progress: &mut Progress,
     ) -> Result<Option<TransactionId>> {
-        let Update { table, target, assignments, returning } = update;
+        let Update { table, target, assignments, integrity, returning } = update;
         let lock = lock_of(&self.tables.table(*table).schema, assignments);
         self.begin(*table, target, assignments, given, progress)?;
         while let Some(aim) = progress.target() {
@@ -215,6 +228,7 @@ impl Change<'_> {
             if let Some(returning) = returning {
                 progress.answer.rows.push(project(returning, &scope.over(&aim.whole(&row)))?);
             }
+            note(integrity.get(table), *table, Some(&current), Some((aim.id, &row)), &mut progress.duties);
             self.tables.put_in(self.layer, *table, aim.id, row);
             progress.pass();
         }
@@ -227,7 +241,7 @@ impl Change<'_> {
         given: Given<'_>,
         progress: &mut Progress,
     ) -> Result<Option<TransactionId>> {
-        let Delete { table, target, returning } = delete;
+        let Delete { table, target, integrity, returning } = delete;
         self.begin(*table, target, &[], given, progress)?;
         while let Some(aim) = progress.target() {
             let current = take!(self.take(*table, &aim, RowLock::Update, target, given)?, {
@@ -239,6 +253,7 @@ impl Change<'_> {
                 let run = self.run(given);
                 progress.answer.rows.push(project(returning, &run.scope().over(&aim.whole(&current)))?);
             }
+            note(integrity.get(table), *table, Some(&current), None, &mut progress.duties);
             self.tables.remove_in(self.layer, *table, aim.id);
             progress.pass();
         }
@@ -301,6 +316,9 @@ impl Change<'_> {
             if insert.on_conflict.is_some() {
                 progress.stored.insert(id);
             }
+            let old = self.tables.table(insert.table).get(id);
+            let links = insert.integrity.get(&insert.table);
+            note(links, insert.table, old, Some((id, &row)), &mut progress.duties);
             self.tables.put_in(self.layer, insert.table, id, row);
         }
     }

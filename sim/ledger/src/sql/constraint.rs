@@ -72,7 +72,7 @@ pub(super) fn duplicate_key(Duplicate { index, row, schema }: &Duplicate) -> Box
 }
 
 /// The columns and values of a key.
-fn shown_key(schema: &Schema, columns: &[usize], row: &[Value]) -> String {
+pub(super) fn shown_key(schema: &Schema, columns: &[usize], row: &[Value]) -> String {
     let list = |show: &dyn Fn(usize) -> String| {
         columns.iter().map(|column| show(*column)).collect::<Vec<_>>().join(", ")
     };

@@ -16,6 +16,7 @@ mod function;
 mod grammar;
 mod parse;
 mod plan;
+mod reference;
 mod reform;
 mod run;
 mod system;

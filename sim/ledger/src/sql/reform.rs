@@ -39,6 +39,7 @@ impl Change<'_> {
         let reformed = self.tables.reform_in(self.layer, reform.table, schema, reform.origins.clone());
         let number = reformed.map_err(|duplicate| duplicate_key(&duplicate))?;
         self.compute(number, reform, given)?;
+        self.check_references(number)?;
         let run = self.run(given);
         let table = self.tables.table(number);
         table.rows().try_for_each(|(_, row)| check_stored(&table.schema, row, &run.scope()))

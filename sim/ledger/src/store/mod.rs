@@ -23,7 +23,7 @@ pub(crate) use lock::{RowLock, TableLock};
 pub(crate) use log::{Failure, Log};
 pub(crate) use record::{apply, redo};
 pub(crate) use recovery::open;
-pub(crate) use schema::{Check, Column, Identity, Index, Kind, Origin, Schema, Supply};
+pub(crate) use schema::{Action, Check, Column, ForeignKey, Identity, Index, Kind, Origin, Schema, Supply};
 pub(crate) use sequence::{Drawn, Position as SequencePosition, Sequence};
 pub(crate) use snapshot::{Frozen, read as read_checkpoint};
 pub(crate) use table::{Conflict, Duplicate, Filling, Origins, Table};

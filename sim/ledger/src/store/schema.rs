@@ -18,6 +18,7 @@ pub(crate) struct Schema {
     pub(crate) indexes: Vec<Index>,
     /// Sorted by name, the order in which PostgreSQL checks them.
     pub(crate) checks: Vec<Check>,
+    pub(crate) references: Vec<ForeignKey>,
     /// The statements that make this relation again: `CREATE TABLE` and then `CREATE INDEX`, or `CREATE SEQUENCE`.
     pub(crate) sql: Arc<str>,
 }
@@ -109,6 +110,52 @@ pub(crate) struct Check {
     pub(crate) condition: Expr,
     /// The condition as it was written.
     pub(crate) text: String,
+}
+
+/// `FOREIGN KEY`. What it refers to is known by name.
+#[derive(Clone, Debug)]
+pub(crate) struct ForeignKey {
+    pub(crate) name: String,
+    pub(crate) columns: Vec<usize>,
+    pub(crate) table: String,
+    /// One for each of `columns`.
+    pub(crate) referred: Vec<String>,
+    pub(crate) on_delete: Action,
+    pub(crate) on_update: Action,
+}
+
+/// What becomes of a row that refers to one that goes or gets another key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    Cascade,
+    Nothing,
+    Restrict,
+    SetDefault,
+    SetNull,
+}
+
+impl Action {
+    /// As SQL names it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Cascade => "CASCADE",
+            Self::Nothing => "NO ACTION",
+            Self::Restrict => "RESTRICT",
+            Self::SetDefault => "SET DEFAULT",
+            Self::SetNull => "SET NULL",
+        }
+    }
+}
+
+impl ForeignKey {
+    /// What is said of deletes and updates, in PostgreSQL's order.
+    pub(crate) fn actions(&self) -> String {
+        let clause = |event: &str, action: Action| match action {
+            Action::Nothing => String::new(),
+            action => format!(" ON {event} {}", action.name()),
+        };
+        clause("UPDATE", self.on_update) + &clause("DELETE", self.on_delete)
+    }
 }
 
 impl Schema {

@@ -177,6 +177,11 @@ impl Table {
         self.rows.iter().map(|(id, row)| (*id, row))
     }
 
+    /// The committed rows with greater numbers than `id`, each with its number.
+    pub(crate) fn rows_behind(&self, id: u64) -> impl Iterator<Item = (u64, &Row)> {
+        self.rows.range(id.saturating_add(1)..).map(|(id, row)| (*id, row))
+    }
+
     /// The uncommitted change of a row.
     pub(crate) fn change(&self, id: u64) -> Option<&Change> {
         self.changes.get(&id)

@@ -287,8 +287,8 @@ async fn what_is_missing_is_refused_by_name() {
     let (_ledger, client) = Ledger::with_table().await;
     for sql in [
         "CREATE TABLE u (id INT, twice INT GENERATED ALWAYS AS (id * 2) STORED)",
-        "CREATE TABLE u (id BIGINT REFERENCES t (id))",
-        "ALTER TABLE t ADD FOREIGN KEY (id) REFERENCES t (id)",
+        "CREATE TABLE u (id BIGINT REFERENCES t (id) MATCH FULL)",
+        "ALTER TABLE t ADD FOREIGN KEY (id) REFERENCES t (id) DEFERRABLE",
         "CREATE SEQUENCE s OWNED BY t.id",
         "DROP VIEW v",
     ] {

@@ -12,6 +12,7 @@ mod patience;
 mod protocol;
 mod queries;
 mod recovery;
+mod references;
 mod savepoints;
 mod sequences;
 mod shutdown;

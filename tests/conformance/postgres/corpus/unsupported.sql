@@ -1,6 +1,4 @@
 -- What the ledger refuses with 0A000 and the feature's name.
-CREATE TABLE n (id BIGINT PRIMARY KEY, parent BIGINT REFERENCES n (id));
-CREATE TABLE f (id BIGINT PRIMARY KEY, a INT, FOREIGN KEY (a) REFERENCES f (a));
 CREATE VIEW w AS SELECT 1 AS one;
 CREATE TABLE copied AS SELECT 1 AS one;
 CREATE SCHEMA other;

@@ -111,13 +111,13 @@ fn in_directory(name: &str, test: impl AsyncFnOnce(Env, Arc<FlakyState>)) {
 }
 
 async fn open(env: &Env) -> Journal {
-    let journal = Journal::open(env);
+    let journal = Journal::open(env, Leave::default());
     until(&journal, false).await;
     journal
 }
 
 async fn until(journal: &Journal, failed: bool) {
-    journal.failed().wait_for(|now| *now == failed).await.unwrap();
+    journal.failed.clone().wait_for(|now| *now == failed).await.unwrap();
 }
 
 fn sent(attempt: u64) -> Event {

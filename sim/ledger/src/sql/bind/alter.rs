@@ -5,8 +5,9 @@
 //! ones, and those of another kind than B-trees; an index serves both directions, so `DESC` changes nothing.
 
 use sqlparser::ast::{
-    AlterColumnOperation, AlterTable, AlterTableOperation, ColumnDef, ColumnOption, CreateIndex, Ident,
-    IndexType, ObjectName, ObjectType, RenameTableNameKind, Statement, Truncate, TruncateIdentityOption,
+    AlterColumnOperation, AlterTable, AlterTableOperation, CascadeOption, ColumnDef, ColumnOption,
+    CreateIndex, Ident, IndexType, ObjectName, ObjectType, RenameTableNameKind, Statement, TableConstraint,
+    Truncate, TruncateIdentityOption,
 };
 
 use super::{
@@ -85,6 +86,7 @@ impl Binder<'_> {
         let mut draft = Draft::of(schema)?;
         draft.indexes.remove(position);
         self.find_table(&schema.name)?;
+        self.check_referrers(table, &schema_from_sql(&draft.to_string())?)?;
         Ok(Plan::DropIndex { reform: Some(reform(table, &draft)?), notices: Vec::new() })
     }
 
@@ -100,12 +102,13 @@ impl Binder<'_> {
                 tables.push(table);
             }
         }
+        let notices = self.truncated_with(&mut tables, truncate.cascade == Some(CascadeOption::Cascade))?;
         if truncate.identity == Some(TruncateIdentityOption::Restart) {
             for table in tables.clone() {
                 tables.extend(self.supplies_of(table)?);
             }
         }
-        Ok(Plan::Truncate { tables })
+        Ok(Plan::Truncate { tables, notices })
     }
 
     pub(super) fn create_index(&mut self, create: &CreateIndex) -> Result<Plan> {
@@ -173,6 +176,8 @@ impl Binder<'_> {
         self.check_new_indexes(table, &reform)?;
         let schema = schema_from_sql(&reform.sql)?;
         self.check_sources(&schema, &supplies)?;
+        self.check_foreign_keys(&schema)?;
+        self.check_referrers(table, &schema)?;
         reform.sequences = supplies.sql;
         reform.drops = self.orphans(table, &schema)?;
         Ok(Plan::AlterTable { reform: Some(reform), notices })
@@ -202,10 +207,20 @@ impl Binder<'_> {
                 if draft.position(&fold(&column_def.name)).is_some() {
                     notices.push(draft.has_column(&fold(&column_def.name), *if_not_exists)?);
                 } else {
-                    add_column(draft, &self.supplied(&draft.name, column_def, supplies)?)?;
+                    let mut definition = self.supplied(&draft.name, column_def, supplies)?;
+                    for option in &mut definition.options {
+                        if let ColumnOption::ForeignKey(key) = &mut option.option {
+                            self.complete_reference(key, None)?;
+                        }
+                    }
+                    add_column(draft, &definition)?;
                 }
             }
             AlterTableOperation::AddConstraint { constraint, not_valid: false } => {
+                let mut constraint = constraint.clone();
+                if let TableConstraint::ForeignKey(key) = &mut constraint {
+                    self.complete_reference(key, None)?;
+                }
                 draft.constraints.push(constraint.to_string());
                 // The next operation may speak of it by the name that it gets.
                 settle(draft)?;
@@ -234,6 +249,11 @@ impl Binder<'_> {
                 if self.catalog()?.is_taken(&name) {
                     let message = format!("relation \"{name}\" already exists");
                     return Err(SqlError::new(state::DUPLICATE_TABLE, message));
+                }
+                for reference in &mut draft.references {
+                    if reference.key.table == draft.name {
+                        reference.key.table.clone_from(&name);
+                    }
                 }
                 draft.name = name;
             }
@@ -331,6 +351,7 @@ fn drop_constraint(draft: &mut Draft, name: &str, if_exists: bool) -> Result<Opt
     }
     draft.indexes.retain(|index| index.name != name || !index.is_constraint());
     draft.checks.retain(|check| check.name != name);
+    draft.references.retain(|reference| reference.key.name != name);
     Ok(None)
 }
 
@@ -357,7 +378,8 @@ fn rename_constraint(draft: &mut Draft, old: &Ident, new: &Ident) -> Result<()> 
     }
     let keys = draft.indexes.iter_mut().filter(|index| index.is_constraint()).map(|index| &mut index.name);
     let checks = draft.checks.iter_mut().map(|check| &mut check.name);
-    keys.chain(checks).filter(|name| **name == old).for_each(|name| new.clone_into(name));
+    let references = draft.references.iter_mut().map(|reference| &mut reference.key.name);
+    keys.chain(checks).chain(references).filter(|name| **name == old).for_each(|name| new.clone_into(name));
     Ok(())
 }
 

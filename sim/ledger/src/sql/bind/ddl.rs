@@ -6,15 +6,18 @@
 use std::sync::Arc;
 
 use sqlparser::ast::{
-    CheckConstraint, ColumnDef, ColumnOption, CreateIndex, CreateTable, DataType, Expr as Ast, GeneratedAs,
-    Ident, IndexColumn, PrimaryKeyConstraint, Statement, TableConstraint, UniqueConstraint,
+    CheckConstraint, ColumnDef, ColumnOption, CreateIndex, CreateTable, DataType, Expr as Ast,
+    ForeignKeyConstraint, GeneratedAs, Ident, IndexColumn, PrimaryKeyConstraint, Statement, TableConstraint,
+    UniqueConstraint,
 };
 
 use super::{
     expr::Binder,
     fold,
     names::{Level, Names, Relation},
-    object_name, refuse,
+    object_name,
+    reference::foreign_key,
+    refuse,
     sequence::{Supplies, sequence_schema, serial},
     types,
 };
@@ -26,7 +29,7 @@ use crate::{
         parse,
         plan::{Create, Plan},
     },
-    store::{Check, Column, Identity, Index, Kind, Origin, Schema, Supply},
+    store::{Check, Column, ForeignKey, Identity, Index, Kind, Origin, Schema, Supply},
 };
 
 impl Binder<'_> {
@@ -37,9 +40,12 @@ impl Binder<'_> {
         let mut supplies = Supplies::default();
         let columns = create.columns.iter().map(|column| self.supplied(&name, column, &mut supplies));
         let columns = columns.collect::<Result<_>>()?;
-        let bare = CreateTable { if_not_exists: false, columns, ..create.clone() };
+        let mut bare = CreateTable { if_not_exists: false, columns, ..create.clone() };
+        self.complete_references(&mut bare)?;
         let sql = Statement::CreateTable(bare).to_string();
-        self.check_sources(&schema_from_sql(&sql)?, &supplies)?;
+        let schema = schema_from_sql(&sql)?;
+        self.check_sources(&schema, &supplies)?;
+        self.check_foreign_keys(&schema)?;
         let if_not_exists = create.if_not_exists;
         Ok(Plan::CreateTable(Create { name, if_not_exists, sql, sequences: supplies.sql }))
     }
@@ -96,6 +102,7 @@ fn schema(create: &CreateTable, sql: &str) -> Result<Schema> {
             columns: Vec::new(),
             indexes: Vec::new(),
             checks: Vec::new(),
+            references: Vec::new(),
             sql: Arc::from(sql),
         },
         has_primary_key: false,
@@ -191,6 +198,9 @@ impl Builder {
                 self.key(name, &[column.to_owned()], false)?;
             }
             ColumnOption::Check(constraint) => self.check(name, constraint)?,
+            ColumnOption::ForeignKey(key) => {
+                self.foreign_key(name.or(key.name.as_ref()), &[column.to_owned()], key)?;
+            }
             // What it brings is noted when the default is known.
             ColumnOption::Generated {
                 generated_as: GeneratedAs::Always | GeneratedAs::ByDefault,
@@ -217,6 +227,10 @@ impl Builder {
             TableConstraint::Unique(UniqueConstraint { name, columns, include, characteristics, .. }) => {
                 plain_key(characteristics.is_some(), include)?;
                 self.key(name.as_ref(), &column_names(columns)?, false)
+            }
+            TableConstraint::ForeignKey(key) => {
+                let columns: Vec<String> = key.columns.iter().map(fold).collect();
+                self.foreign_key(key.name.as_ref(), &columns, key)
             }
             TableConstraint::Check(constraint) => self.check(constraint.name.as_ref(), constraint),
             other => Err(SqlError::unsupported(format!("the constraint {other}"))),
@@ -261,6 +275,26 @@ impl Builder {
         Ok(())
     }
 
+    fn foreign_key(
+        &mut self,
+        name: Option<&Ident>,
+        columns: &[String],
+        constraint: &ForeignKeyConstraint,
+    ) -> Result<()> {
+        let generated = format!("{}_{}_fkey", self.schema.name, columns.join("_"));
+        let name = self.constraint_name(name.map(fold), generated)?;
+        let position = |column: &String| {
+            self.schema.column(column).ok_or_else(|| {
+                let message =
+                    format!("column \"{column}\" referenced in foreign key constraint does not exist");
+                SqlError::new(state::UNDEFINED_COLUMN, message)
+            })
+        };
+        let columns = columns.iter().map(position).collect::<Result<_>>()?;
+        self.schema.references.push(ForeignKey { name, columns, ..foreign_key(constraint)? });
+        Ok(())
+    }
+
     fn check(&mut self, name: Option<&Ident>, constraint: &CheckConstraint) -> Result<()> {
         let table = self.schema.name.clone();
         let level = Level::default();
@@ -279,7 +313,9 @@ impl Builder {
     fn constraint_name(&self, given: Option<String>, generated: String) -> Result<String> {
         let taken = |name: &str| {
             let mut names = self.schema.indexes.iter().map(|index| &index.name);
-            names.any(|taken| taken == name) || self.schema.checks.iter().any(|check| check.name == name)
+            names.any(|taken| taken == name)
+                || self.schema.checks.iter().any(|check| check.name == name)
+                || self.schema.references.iter().any(|key| key.name == name)
         };
         match given {
             Some(name) if taken(&name) => Err(SqlError::new(

@@ -20,9 +20,12 @@ use super::{
 use crate::{
     data::Value,
     error::{Place, Result, SqlError, state},
-    sql::plan::{
-        Access, ConflictAction, Delete, Expr, Insert, OnConflict, Output, Plan, Rows, Scan, Source, Target,
-        Update,
+    sql::{
+        plan::{
+            Access, ConflictAction, Delete, Expr, Insert, Integrity, OnConflict, Output, Plan, Rows, Scan,
+            Source, Target, Update,
+        },
+        reference,
     },
     store::{Identity, Schema},
 };
@@ -63,7 +66,8 @@ impl Binder<'_> {
         let level = Level::default();
         let names = Names::new(&level, vec![Relation::of_table(&qualifier, schema, 0)]);
         let (returning, columns) = self.returning(insert.returning.as_deref(), &names)?;
-        Ok((Plan::Insert(Insert { table, rows, on_conflict, returning }), columns))
+        let integrity = self.integrity(table)?;
+        Ok((Plan::Insert(Insert { table, rows, on_conflict, integrity, returning }), columns))
     }
 
     /// What is inserted: rows written down, or those of a query.
@@ -223,7 +227,8 @@ impl Binder<'_> {
         let assignments = self.assignments(&update.assignments, &names, self.schema(table)?)?;
         let target = self.placed(source, update.selection.as_ref(), &names)?;
         let (returning, columns) = self.returning(update.returning.as_deref(), &names)?;
-        Ok((Plan::Update(Update { table, target, assignments, returning }), columns))
+        let integrity = self.integrity(table)?;
+        Ok((Plan::Update(Update { table, target, assignments, integrity, returning }), columns))
     }
 
     pub(super) fn delete(&mut self, delete: &DeleteAst) -> Result<Bound> {
@@ -240,7 +245,14 @@ impl Binder<'_> {
             self.target(from, delete.using.as_deref().unwrap_or_default(), &level)?;
         let target = self.placed(source, delete.selection.as_ref(), &names)?;
         let (returning, columns) = self.returning(delete.returning.as_deref(), &names)?;
-        Ok((Plan::Delete(Delete { table, target, returning }), columns))
+        let integrity = self.integrity(table)?;
+        Ok((Plan::Delete(Delete { table, target, integrity, returning }), columns))
+    }
+
+    /// What foreign keys tie the rows of a table to.
+    fn integrity(&mut self, table: usize) -> Result<Integrity> {
+        let catalog = self.catalog()?;
+        reference::integrity(catalog, table, |name| self.find_relation(name))
     }
 
     /// The table that a statement changes, with what else it reads beside it.

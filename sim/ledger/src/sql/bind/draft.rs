@@ -14,7 +14,7 @@ use crate::{
     data::Type,
     error::{Result, SqlError, state},
     sql::parse,
-    store::{Filling, Identity, Origin, Schema},
+    store::{Filling, ForeignKey, Identity, Origin, Schema},
 };
 
 pub(super) struct Draft {
@@ -22,6 +22,7 @@ pub(super) struct Draft {
     pub(super) columns: Vec<DraftColumn>,
     pub(super) indexes: Vec<DraftIndex>,
     pub(super) checks: Vec<DraftCheck>,
+    pub(super) references: Vec<DraftReference>,
     /// Further constraints as they are written, for the binder to name.
     pub(super) constraints: Vec<String>,
 }
@@ -43,6 +44,11 @@ pub(super) struct DraftIndex {
     pub(super) name: String,
     pub(super) columns: Vec<String>,
     pub(super) origin: Origin,
+}
+
+pub(super) struct DraftReference {
+    pub(super) columns: Vec<String>,
+    pub(super) key: ForeignKey,
 }
 
 pub(super) struct DraftCheck {
@@ -92,6 +98,14 @@ impl Draft {
                     columns: check.condition.columns().iter().map(name_of).collect(),
                 })
                 .collect(),
+            references: schema
+                .references
+                .iter()
+                .map(|key| DraftReference {
+                    columns: key.columns.iter().map(name_of).collect(),
+                    key: key.clone(),
+                })
+                .collect(),
             constraints: Vec::new(),
         })
     }
@@ -115,13 +129,22 @@ impl Draft {
     /// Whether a constraint has this name.
     pub(super) fn has_constraint(&self, name: &str) -> bool {
         let mut keys = self.indexes.iter().filter(|index| index.is_constraint());
-        keys.any(|index| index.name == name) || self.checks.iter().any(|check| check.name == name)
+        keys.any(|index| index.name == name)
+            || self.checks.iter().any(|check| check.name == name)
+            || self.references.iter().any(|reference| reference.key.name == name)
     }
 
     /// Renames a column, also where it is used.
     pub(super) fn rename_column(&mut self, old: &str, new: &str) -> Result<()> {
         for index in &mut self.indexes {
             index
+                .columns
+                .iter_mut()
+                .filter(|column| *column == old)
+                .for_each(|column| new.clone_into(column));
+        }
+        for reference in &mut self.references {
+            reference
                 .columns
                 .iter_mut()
                 .filter(|column| *column == old)
@@ -144,6 +167,7 @@ impl Draft {
         let name = self.columns.remove(position).name;
         self.indexes.retain(|index| !index.columns.contains(&name));
         self.checks.retain(|check| !check.columns.contains(&name));
+        self.references.retain(|reference| !reference.columns.contains(&name));
     }
 }
 
@@ -211,7 +235,9 @@ impl fmt::Display for Draft {
             .checks
             .iter()
             .map(|check| format!("CONSTRAINT {} CHECK ({})", quoted(&check.name), check.condition));
-        let parts: Vec<String> = columns.chain(keys).chain(checks).chain(self.constraints.clone()).collect();
+        let references = self.references.iter().map(ToString::to_string);
+        let parts: Vec<String> =
+            columns.chain(keys).chain(checks).chain(references).chain(self.constraints.clone()).collect();
         write!(f, "CREATE TABLE {} ({})", quoted(&self.name), parts.join(", "))?;
         for index in self.indexes.iter().filter(|index| !index.is_constraint()) {
             let unique = if index.origin == Origin::UniqueIndex { "UNIQUE " } else { "" };
@@ -219,6 +245,15 @@ impl fmt::Display for Draft {
             write!(f, "; CREATE {unique}INDEX {name} ON {table} ({})", list(&index.columns))?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for DraftReference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ForeignKey { name, table, referred, .. } = &self.key;
+        let (name, table, columns) = (quoted(name), quoted(table), list(&self.columns));
+        write!(f, "CONSTRAINT {name} FOREIGN KEY ({columns}) REFERENCES {table} ({})", list(referred))?;
+        f.write_str(&self.key.actions())
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
         draw::source_of,
         plan::{Plan, Reform},
     },
-    store::{Identity, Kind, Schema},
+    store::{ForeignKey, Identity, Kind, Schema},
 };
 
 /// What a `DROP` drops.
@@ -156,18 +156,28 @@ impl Binder<'_> {
                 Some((column, sequence))
             });
             let drawing: Vec<_> = drawing.collect();
-            if drawing.is_empty() {
+            let refers = |key: &&ForeignKey| gone.iter().any(|gone| *gone.name == *key.table);
+            let referring: Vec<_> = schema.references.iter().filter(refers).collect();
+            if drawing.is_empty() && referring.is_empty() {
                 continue;
             }
             let mut draft = Draft::of(schema)?;
             for (column, _) in &drawing {
                 draft.column(&column.name)?.lose_default(column.ty);
             }
+            draft.references.retain(|it| referring.iter().all(|gone| gone.name != it.key.name));
             let mut reform = Some(reform(number, &draft)?);
             for (column, sequence) in drawing {
                 dependents.push(Dependent {
                     what: format!("default value for column {} of table {}", column.name, schema.name),
                     on: format!("sequence {}", sequence.name),
+                    reform: reform.take(),
+                });
+            }
+            for key in referring {
+                dependents.push(Dependent {
+                    what: format!("constraint {} on table {}", key.name, schema.name),
+                    on: format!("table {}", key.table),
                     reform: reform.take(),
                 });
             }

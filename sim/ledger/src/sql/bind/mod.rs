@@ -17,6 +17,7 @@ mod operator;
 mod place;
 mod position;
 mod query;
+mod reference;
 mod sequence;
 mod session;
 mod subquery;

@@ -67,6 +67,7 @@ pub(super) fn sequence_schema(statement: &Statement, sql: &str) -> Result<Schema
         ],
         indexes: Vec::new(),
         checks: Vec::new(),
+        references: Vec::new(),
         sql: Arc::from(sql),
     })
 }

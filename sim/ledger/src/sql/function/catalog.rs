@@ -44,6 +44,8 @@ pub(super) const ALL: &[Function] = &[
             |(_, name)| Value::from(name),
         ))
     }),
+    // Nothing is a partition; a set without rows is null where a single value is asked for.
+    function("pg_partition_ancestors", &[OID], Type::Regclass, |_, _| Ok(Value::Null)),
     function("pg_relation_is_publishable", &[OID], Type::Bool, |args, scope| {
         Ok(Object::find(int_of(&args[0]), scope)
             .map_or(Value::Null, |object| Value::Bool(matches!(object, Object::Table(_)))))
@@ -133,6 +135,17 @@ fn constraint(args: &[Value], scope: &Scope<'_>) -> Result<Value> {
         Some(Object::Check(table, position)) => {
             let condition = &table.schema.checks[position].condition;
             Value::from(system::check(table.schema, condition, pretty)?)
+        }
+        Some(Object::Reference(table, position)) => {
+            let key = &table.schema.references[position];
+            let referred: Vec<String> = key.referred.iter().map(|column| quoted(column)).collect();
+            Value::from(format!(
+                "FOREIGN KEY {} REFERENCES {}({}){}",
+                system::key_columns(table.schema, &key.columns),
+                quoted(&key.table),
+                referred.join(", "),
+                key.actions()
+            ))
         }
         _ => Value::Null,
     })

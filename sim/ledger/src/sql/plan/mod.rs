@@ -2,6 +2,7 @@
 
 mod expr;
 mod query;
+mod reference;
 
 use std::sync::Arc;
 
@@ -10,6 +11,8 @@ pub(crate) use query::{
     Access, Aggregate, AggregateFunction, Body, Distinct, Group, Join, JoinKind, Limit, OrderKey, Query,
     Scan, Select, SetKind, SetOperation, Source,
 };
+
+pub(crate) use reference::{Child, Integrity, Links, Parent};
 
 use crate::{
     data::{Modifier, Type},
@@ -128,6 +131,7 @@ pub(crate) enum Plan {
     },
     Truncate {
         tables: Vec<usize>,
+        notices: Vec<SqlError>,
     },
     Update(Update),
 }
@@ -227,6 +231,7 @@ pub(crate) struct Insert {
     pub(crate) table: usize,
     pub(crate) rows: Rows,
     pub(crate) on_conflict: Option<OnConflict>,
+    pub(crate) integrity: Integrity,
     pub(crate) returning: Option<Vec<Expr>>,
 }
 
@@ -260,6 +265,7 @@ pub(crate) struct Update {
     pub(crate) target: Target,
     /// Over the rows of the target, as `returning` is; there the new values have replaced the old.
     pub(crate) assignments: Vec<(usize, Expr)>,
+    pub(crate) integrity: Integrity,
     pub(crate) returning: Option<Vec<Expr>>,
 }
 
@@ -267,6 +273,7 @@ pub(crate) struct Update {
 pub(crate) struct Delete {
     pub(crate) table: usize,
     pub(crate) target: Target,
+    pub(crate) integrity: Integrity,
     pub(crate) returning: Option<Vec<Expr>>,
 }
 

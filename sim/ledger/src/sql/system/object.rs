@@ -1,7 +1,7 @@
 //! The objects of the catalog by their ids.
 //!
 //! Every table has a block of ids that follows from its number: first its own, then those of its indexes, of their
-//! constraints, of its checks and of its defaults. So ids are the same in every run and after every recovery. Tables of the
+//! constraints, of its checks, of its defaults and of its foreign keys. So ids are the same in every run and after every recovery. Tables of the
 //! server itself and what a transaction has not committed yet have none.
 
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
 const FIRST: u32 = 16_384;
 /// Ids of one kind within a block; a table has at most 1600 columns.
 const KIND: u32 = 2_048;
-const BLOCK: u32 = 4 * KIND;
+const BLOCK: u32 = 8 * KIND;
 
 pub(super) const PG_CATALOG: i64 = 11;
 pub(super) const PUBLIC: i64 = 2_200;
@@ -51,6 +51,10 @@ impl TableObject<'_> {
         self.oid + 2 * KIND + position as u32
     }
 
+    pub(crate) fn reference(&self, position: usize) -> u32 {
+        self.oid + 4 * KIND + position as u32
+    }
+
     pub(crate) fn default(&self, column: usize) -> u32 {
         self.oid + 3 * KIND + column as u32
     }
@@ -65,6 +69,8 @@ pub(crate) enum Object<'a> {
     /// The constraint of an index.
     Key(TableObject<'a>, usize),
     Check(TableObject<'a>, usize),
+    /// A foreign key by its position.
+    Reference(TableObject<'a>, usize),
 }
 
 impl<'a> Object<'a> {
@@ -100,6 +106,7 @@ impl<'a> Object<'a> {
                 .filter(|index| index.is_constraint())
                 .map(|_| Self::Key(table, position)),
             2 => schema.checks.get(position).map(|_| Self::Check(table, position)),
+            4 => schema.references.get(position).map(|_| Self::Reference(table, position)),
             _ => None,
         }
     }
@@ -109,7 +116,7 @@ impl<'a> Object<'a> {
         match self {
             Self::Table(table) => Some(&table.schema.name),
             Self::Index(table, position) => Some(&table.schema.indexes[position].name),
-            Self::Key(..) | Self::Check(..) => None,
+            Self::Key(..) | Self::Check(..) | Self::Reference(..) => None,
         }
     }
 

@@ -11,7 +11,8 @@ use crate::{
         Type::{self, Bool, Char, Float4, Int2, Int4, Name, Oid, Text},
         Value,
     },
-    store::{Identity, Index, Kind},
+    sql::{eval::Scope, reference::key_index},
+    store::{Action, Identity, Index, Kind},
 };
 
 const CLASS: &[(&str, Type)] = &[
@@ -86,6 +87,9 @@ const CONSTRAINT: &[(&str, Type)] = &[
     ("confrelid", Oid),
     ("conkey", Type::Array(&Int2)),
     ("confkey", Type::Array(&Int2)),
+    ("confupdtype", Char),
+    ("confdeltype", Char),
+    ("confmatchtype", Char),
 ];
 
 const INDEX: &[(&str, Type)] = &[
@@ -154,7 +158,7 @@ pub(super) const ALL: &[SystemTable] = &[
     catalog("pg_class", CLASS, |scope| {
         let mut rows = Vec::new();
         for table in Object::relations(scope) {
-            rows.push(table_class(table));
+            rows.push(table_class(table, scope));
             rows.extend((0..table.schema.indexes.len()).map(|position| index_class(table, position)));
         }
         Ok(rows)
@@ -185,6 +189,9 @@ pub(super) const ALL: &[SystemTable] = &[
                     Value::Array(columns),
                 ));
             }
+        }
+        for table in Object::tables(scope) {
+            rows.extend((0..table.schema.references.len()).map(|place| reference(table, place, scope)));
         }
         Ok(rows)
     }),
@@ -223,8 +230,10 @@ fn key(index: &Index) -> Value {
     Value::Array(index.columns.iter().map(|column| position(*column)).collect())
 }
 
-fn table_class(table: TableObject<'_>) -> Vec<Value> {
+fn table_class(table: TableObject<'_>, scope: &Scope<'_>) -> Vec<Value> {
     let schema = table.schema;
+    let refers_here =
+        |other: TableObject<'_>| other.schema.references.iter().any(|key| *key.table == *schema.name);
     class(&Class {
         oid: table.oid,
         name: &schema.name,
@@ -236,6 +245,8 @@ fn table_class(table: TableObject<'_>) -> Vec<Value> {
         },
         columns: schema.columns.len(),
         checks: schema.checks.len(),
+        // PostgreSQL sees to foreign keys by triggers.
+        triggers: !schema.references.is_empty() || Object::tables(scope).any(refers_here),
         identity: if schema.kind == Kind::Table { "d" } else { "n" },
     })
 }
@@ -250,6 +261,7 @@ fn index_class(table: TableObject<'_>, position: usize) -> Vec<Value> {
         kind: "i",
         columns: unique.columns.len(),
         checks: 0,
+        triggers: false,
         identity: "n",
     })
 }
@@ -263,6 +275,7 @@ struct Class<'a> {
     kind: &'a str,
     columns: usize,
     checks: usize,
+    triggers: bool,
     identity: &'a str,
 }
 
@@ -288,7 +301,7 @@ fn class(class: &Class<'_>) -> Vec<Value> {
         Value::Int(class.columns as i64),
         Value::Int(class.checks as i64),
         NO,
-        NO,
+        Value::Bool(class.triggers),
         NO,
         NO,
         NO,
@@ -370,7 +383,39 @@ fn constraint(
         number(0),
         columns,
         Value::Null,
+        text(" "),
+        text(" "),
+        text(" "),
     ]
+}
+
+/// A foreign key.
+fn reference(table: TableObject<'_>, place: usize, scope: &Scope<'_>) -> Vec<Value> {
+    let key = &table.schema.references[place];
+    let columns = key.columns.iter().map(|column| position(*column)).collect();
+    let ids = (table.reference(place), 0);
+    let mut row = constraint(table, &key.name, "f", ids, Value::Array(columns));
+    if let Some(target) = Object::named(&key.table, scope) {
+        let referred: Option<Vec<usize>> =
+            key.referred.iter().map(|column| target.schema.column(column)).collect();
+        let referred = referred.unwrap_or_default();
+        let index = key_index(target.schema, &referred);
+        row[9] = index.map_or(number(0), |index| number(target.index(index)));
+        row[11] = number(target.oid);
+        row[13] = Value::Array(referred.into_iter().map(position).collect());
+    }
+    let letter = |action| {
+        text(match action {
+            Action::Cascade => "c",
+            Action::Nothing => "a",
+            Action::Restrict => "r",
+            Action::SetDefault => "d",
+            Action::SetNull => "n",
+        })
+    };
+    row.truncate(14);
+    row.extend([letter(key.on_update), letter(key.on_delete), text("s")]);
+    row
 }
 
 fn index_row(table: TableObject<'_>, position: usize, index: &Index) -> Vec<Value> {
