@@ -198,7 +198,7 @@ mod tests {
             ("SELECT f(a b) FROM t", "b"),
             ("SELECT * t WHERE b", "t"),
             ("SELECT a FROM u false", "false"),
-            ("UPDATE t 'x' SET a = 1", "'x'"),
+            ("SELECT a b 'x' FROM t", "'x'"),
             ("SELECT trim(leading from '  a')", "'  a'"),
         ] {
             let near = format!("at or near \"{word}\"");
