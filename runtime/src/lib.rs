@@ -4,7 +4,7 @@
 //! join the two. Every effect goes through `env::Env`. Streams between the services are described in [`streams`], their files in
 //! [`state`], what a process tells of itself in [`status`].
 //!
-//! Deliberately absent so far: leadership and standby, risk limits, circuit breaker, watchdog, supervisor.
+//! Deliberately absent: any knowledge of where it runs.
 
 pub mod clients;
 pub mod config;

@@ -57,7 +57,8 @@ fn the_types_in_the_document_are_those_of_a_run() {
     let document = fs::read_to_string(root().join(DOCUMENT)).expect("the document exists");
     let told = rows(&document);
     let scenario = scenarios::find("calm_day").expect("the catalogue has a calm day");
-    let outcome = run(&scenario.case(), 7, &Options::default()).expect("a plan of the scenario's own");
+    let outcome = run(&scenario.case(scenarios::Length::Sweep), 7, &Options::default())
+        .expect("a plan of the scenario's own");
     let mut checked = BTreeSet::new();
     for event in &outcome.events {
         let Some(row) = told.get(event.name) else { continue };

@@ -7,7 +7,7 @@
 use sim::{Checks, Draw, Plan, World, secs, trace::Value};
 
 use crate::{
-    desk::{self, BROKER, BUS, LEDGER, PROCESSES, SUPERVISOR, TRADERS, WATCHDOG},
+    desk::{self, BROKER, BUS, LEDGER, PROCESSES, SUPERVISOR, WATCHDOG},
     oracles::{dor_only_with_live_streams, restarts_follow_two_failing_checks, standing},
     scenario::{Category, Cost, Impact, Scenario, scenario},
 };

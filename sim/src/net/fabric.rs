@@ -401,10 +401,12 @@ impl Fabric {
         }
     }
 
-    /// Takes away the sockets that closed processes of a host have left, on one port or on all.
+    /// Takes away the sockets that closed processes of a host have left: those on one port, or, before a new process starts,
+    /// all there are. Some belonged to no process yet: a peer that gave up connecting leaves its half of a handshake.
     pub(crate) fn reap(&mut self, host: usize, port: Option<u16>, deliver: &mut Vec<Packet>) {
         let left = |(FlowKey { from, .. }, flow): &(&FlowKey, &Flow)| {
-            from.host == host && flow.orphan && port.is_none_or(|port| from.port == port)
+            let without_process = flow.orphan || (port.is_none() && flow.has_sent());
+            from.host == host && port.is_none_or(|port| from.port == port) && without_process
         };
         let left: Vec<FlowKey> = self.flows.iter().filter(left).map(|(flow_key, _)| *flow_key).collect();
         for flow_key in left {

@@ -57,6 +57,11 @@ impl Flow {
         self.finished |= segment.flags.fin;
     }
 
+    /// Whether the sender has a socket: it has sent something, if only its answer to a SYN, which takes a number.
+    pub(crate) fn has_sent(&self) -> bool {
+        self.seq != 0
+    }
+
     /// Whether the sender waits, or will soon wait, to hear what has arrived: it has much under way, or opens or closes.
     pub(crate) fn awaits_acknowledgement(&self) -> bool {
         self.finished || self.seq.wrapping_sub(self.acknowledged) >= MANY_UNACKNOWLEDGED
