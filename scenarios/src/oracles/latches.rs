@@ -22,10 +22,16 @@ pub fn no_entry_while_a_latch_stands() -> Invariant {
     invariant("no entry is taken while a halt stands that only a person clears", move |event, view| {
         let reason = || event.text("reason").unwrap_or_default().to_owned();
         match event.name {
-            "halt.set" => drop(standing.entry(reason()).or_insert((event.at, GRACE))),
-            "panic.published" => drop(standing.entry("PANIC".into()).or_insert((event.at, PANIC_GRACE))),
+            "halt.set" => {
+                standing.entry(reason()).or_insert((event.at, GRACE));
+            }
+            "panic.published" => {
+                standing.entry("PANIC".into()).or_insert((event.at, PANIC_GRACE));
+            }
             // Of the supervisor, which clears it everywhere or finds that a person has. A trader's word does not count.
-            "halt.cleared" => drop(standing.remove(&reason())),
+            "halt.cleared" => {
+                standing.remove(&reason());
+            }
             _ => {}
         }
         for truth in news(view, &mut seen) {

@@ -37,8 +37,8 @@ pub fn acknowledged_state_survives() -> Invariant {
 }
 
 fn every_one(saved: &BTreeMap<(String, String), u64>, event: &Event, view: &View<'_>) -> Result<(), String> {
-    let of_the_host = saved.iter().filter(|((host, _), _)| **host == *event.host);
-    of_the_host.into_iter().try_for_each(|((host, path), version)| is_there(view, host, path, *version))
+    let mut of_the_host = saved.iter().filter(|((host, _), _)| **host == *event.host);
+    of_the_host.try_for_each(|((host, path), version)| is_there(view, host, path, *version))
 }
 
 fn is_there(view: &View<'_>, host: &str, path: &str, version: u64) -> Result<(), String> {

@@ -7,7 +7,11 @@
 
 mod orders;
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 use env::{BoxFuture, Env, WallTime, fact};
 use futures_util::{StreamExt, stream::FuturesUnordered};
@@ -27,6 +31,7 @@ use crate::{
         Cause, ClientOrderId, Decision, Fill, Input, Order, Question, Refusal, Report, Source,
         Status as Stage, Symbol,
         age::PriceAge,
+        emergency::EMERGENCY_ORDER_PREFIX,
         throttle::{Class, Next, Throttle, ThrottleLimits},
     },
     status::Status,
@@ -62,6 +67,8 @@ pub(super) struct Desk {
     await_positions: VecDeque<Wish>,
     balance_asked: bool,
     positions_asked: bool,
+    /// The executions of emergency exits: a handful, for trading ends with one.
+    foreign: BTreeSet<(Symbol, u64)>,
     ledger_down: bool,
     work: FuturesUnordered<BoxFuture<Done>>,
     /// When the queue, or a breaker, is looked at again.
@@ -119,6 +126,7 @@ impl Desk {
             await_positions: VecDeque::new(),
             balance_asked: false,
             positions_asked: false,
+            foreign: BTreeSet::new(),
             ledger_down: false,
             work: FuturesUnordered::new(),
             alarm: None,
@@ -215,12 +223,23 @@ impl Desk {
             }
             Event::Update(update) => {
                 if let Some(fill) = update.fill {
+                    self.note_foreign(&fill);
                     self.apply(&update.client_order_id, Input::Traded(fill));
                 }
                 self.apply(&update.client_order_id, Input::Reported(update.report));
             }
         }
         self.pump();
+    }
+
+    /// Books what an emergency exit has closed.
+    fn note_foreign(&mut self, fill: &Fill) {
+        let is_foreign = fill.client_order_id.as_str().starts_with(EMERGENCY_ORDER_PREFIX);
+        if is_foreign && self.foreign.insert((fill.symbol.clone(), fill.trade_id)) {
+            self.gates.filled(Instant::now(), fill);
+            self.books.write(Record::ForeignFill(fill.clone()));
+            self.ask_balance();
+        }
     }
 
     /// Takes what a future has come to.
