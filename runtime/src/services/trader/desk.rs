@@ -171,7 +171,7 @@ impl Desk {
     pub(super) fn signal(&mut self, wish: Wish) {
         let now = Instant::now();
         self.tick(now);
-        match self.gates.arrive(now, &wish) {
+        match self.gates.arrive(&wish) {
             Ok(()) => self.examine(wish, Source::OwnBook),
             Err(obstacle) => self.obstructed(wish, obstacle),
         }
@@ -627,6 +627,9 @@ impl Desk {
                 Decision::Became { to: Stage::Sent, .. } => {}
                 Decision::Became { from, to, reason } => {
                     orders::report(id, from, to, reason.as_deref());
+                    if !matches!(to, Stage::Unknown | Stage::Rejected) {
+                        self.gates.taken(Instant::now(), tracked.order.intent());
+                    }
                     let at: WallTime = self.env.clock.now();
                     self.books.write(Record::Status { id: id.clone(), status: to, reason, at });
                 }

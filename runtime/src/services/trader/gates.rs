@@ -181,19 +181,11 @@ impl Gates {
     /// Takes note of a signal's arrival.
     ///
     /// # Errors
-    /// It has been here before, or its price was old already.
-    pub(super) fn arrive(&mut self, now: Instant, wish: &Wish) -> Result<(), Obstacle> {
+    /// It has been here before.
+    pub(super) fn arrive(&mut self, wish: &Wish) -> Result<(), Obstacle> {
         if !self.seen.note(&ClientOrderId::of(&wish.signal.id)) {
             return Err(refused(Refusal::Duplicate, "the signal was taken up before"));
         }
-        if wish.is_exit() {
-            return Ok(());
-        }
-        if wish.price_age.at(now) > ENTRY_AGE_LIMIT {
-            self.leave.raise(Cause::StaleData);
-            return Err(self.stale_price(now, wish));
-        }
-        self.leave.end(&Cause::StaleData);
         Ok(())
     }
 
@@ -233,6 +225,11 @@ impl Gates {
 
     fn entry(&mut self, now: Instant, wish: &Wish) -> Result<Intent, Obstacle> {
         let Signal { symbol, qty, price, .. } = &wish.signal;
+        if wish.price_age.at(now) > ENTRY_AGE_LIMIT {
+            self.leave.raise(Cause::StaleData);
+            return Err(self.stale_price(now, wish));
+        }
+        self.leave.end(&Cause::StaleData);
         if !self.breakers.admits(now, symbol) {
             return Err(refused(Refusal::Breaker, format!("the breaker of {symbol} is open")));
         }
@@ -243,9 +240,6 @@ impl Gates {
             return Err(refused(Refusal::StaleBalance, self.balance.at(now).to_string()));
         }
         self.may_enter(now, symbol)?;
-        if wish.price_age.at(now) > ENTRY_AGE_LIMIT {
-            return Err(self.stale_price(now, wish));
-        }
         if self.balance.at(now) != Reliance::Fresh {
             return Err(Obstacle::AwaitBalance);
         }
@@ -306,7 +300,7 @@ impl Gates {
     pub(super) fn fared(&mut self, now: Instant, intent: &Intent, outcome: Outcome) {
         let (id, symbol) = (&intent.client_order_id, &intent.symbol);
         match outcome {
-            Outcome::Taken => self.breakers.succeeded(now, symbol, id),
+            Outcome::Taken => {}
             Outcome::Refused | Outcome::Unanswered => self.breakers.failed(now, symbol, id),
             Outcome::NotTaken => self.breakers.withdrawn(now, symbol, id),
         }
@@ -314,6 +308,11 @@ impl Gates {
             Outcome::Taken | Outcome::Refused => self.answered(),
             Outcome::Unanswered | Outcome::NotTaken => self.unanswered(now),
         }
+    }
+
+    /// The exchange has an order, however that became known: the user stream is often faster than the answer.
+    pub(super) fn taken(&mut self, now: Instant, intent: &Intent) {
+        self.breakers.succeeded(now, &intent.symbol, &intent.client_order_id);
     }
 
     /// An order endpoint has answered.
