@@ -1,5 +1,6 @@
 //! The register: one line and one file for each scenario, in alphabetical order.
 
+mod bus_leader_lock_lost;
 mod calm_day;
 mod crash_feeder_killed;
 mod crash_feeder_unrecoverable;
@@ -10,6 +11,7 @@ mod exit_brain_stopped;
 mod exit_bus_outage;
 mod exit_worker_crash;
 mod first_light;
+mod ledger_postgres_blip;
 mod ops_kill_switch_persists;
 mod risk_breaker_trips;
 mod risk_duplicate_signals;
@@ -19,6 +21,7 @@ use crate::Scenario;
 
 /// Every scenario.
 pub const ALL: &[Scenario] = &[
+    bus_leader_lock_lost::SCENARIO,
     calm_day::SCENARIO,
     crash_feeder_killed::SCENARIO,
     crash_feeder_unrecoverable::SCENARIO,
@@ -29,6 +32,7 @@ pub const ALL: &[Scenario] = &[
     exit_bus_outage::SCENARIO,
     exit_worker_crash::SCENARIO,
     first_light::SCENARIO,
+    ledger_postgres_blip::SCENARIO,
     ops_kill_switch_persists::SCENARIO,
     risk_breaker_trips::SCENARIO,
     risk_duplicate_signals::SCENARIO,

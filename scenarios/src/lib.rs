@@ -8,6 +8,7 @@ mod catalogue;
 pub mod desk;
 mod oracles;
 mod scenario;
+mod watch;
 
 pub use catalogue::ALL;
 pub use scenario::{Category, Cost, Impact, Length, Scenario};

@@ -17,6 +17,7 @@ mod panics;
 mod positions;
 mod state_files;
 mod statuses;
+mod terms;
 
 pub use alerts::no_alert_after;
 pub use balance::{ledger_holds_the_balance, no_entry_on_a_balance_from_before_a_fill};
@@ -39,6 +40,7 @@ pub use panics::{
 pub use positions::{booked_positions_are_those_of_the_booked_fills, positions_equal_the_truth_replayed};
 pub use state_files::acknowledged_state_survives;
 pub use statuses::statuses_only_go_forward;
+use terms::no_term_without_reconciliation;
 
 use std::sync::{Arc, Mutex};
 
@@ -60,6 +62,7 @@ pub fn standing(check: &mut Checks) {
     check.always(leaders_do_not_interleave());
     check.always(no_entry_while_a_latch_stands());
     check.always(acknowledged_state_survives());
+    check.always(no_term_without_reconciliation());
     check.always(market_trades_are_contiguous());
     check.always(the_journal_is_whole());
     check.always(no_entry_before_its_line());
