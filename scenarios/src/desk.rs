@@ -1,14 +1,17 @@
 //! Worlds: which hosts a scenario has and what runs on them.
 
+mod safety;
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use broker::{Exchange, Journal, SymbolConfig};
 use env::{Env, fact};
 use runtime::{
     clients::process::Process,
-    core::{Qty, Rule, Symbol},
-    services::{ares, emergency_exit, exit_brain, feeder, supervisor, trader, watchdog},
+    core::{Qty, Rule, Symbol, exit_rule::ExitRule},
+    services::{ares, feeder, supervisor, trader},
 };
+pub use safety::{EMERGENCY_EXIT, EXIT_BRAIN, WATCHDOG, two_positions, witness};
 use sim::{World, ms};
 
 /// The exchange.
@@ -27,12 +30,6 @@ pub const SUPERVISOR: &str = "supervisor";
 pub const TRADER: &str = "trader";
 /// The traders of the full system, of which one leads.
 pub const TRADERS: [&str; 2] = ["trader-a", "trader-b"];
-/// Positions to exits.
-pub const EXIT_BRAIN: &str = "exit-brain";
-/// The exit brain's heartbeat to panic events.
-pub const WATCHDOG: &str = "watchdog";
-/// Panic events to a flat account.
-pub const EMERGENCY_EXIT: &str = "emergency-exit";
 
 /// The processes of the trading system.
 pub const PROCESSES: [&str; 8] =
@@ -44,15 +41,14 @@ pub const SYMBOLS: [&str; 2] = ["BTCUSDT", "ETHUSDT"];
 /// The whole trading system on two symbols, with the three peers that it needs. The exchange is a few milliseconds further
 /// away than the rest, and its truth journal is on exhibit.
 pub fn full(world: &mut World) {
-    let eth = Rule { qty: qty("0.05"), ..Rule::default() };
-    full_trading_by(
-        world,
-        BTreeMap::from([(symbol(SYMBOLS[0]), Rule::default()), (symbol(SYMBOLS[1]), eth)]),
-    );
+    full_trading_by(world, Rule::default(), ExitRule::default());
 }
 
-/// As [`full`], with a strategy that trades [`SYMBOLS`] by these rules.
-pub fn full_trading_by(world: &mut World, rules: BTreeMap<Symbol, Rule>) {
+/// As [`full()`], entering each symbol by this rule – in ETHUSDT with 0.05 – and leaving by that one.
+pub fn full_trading_by(world: &mut World, rule: Rule, exits: ExitRule) {
+    let btc = Rule { hold: None, ..rule };
+    let eth = Rule { qty: qty("0.05"), ..btc };
+    let rules = BTreeMap::from([(symbol(SYMBOLS[0]), btc), (symbol(SYMBOLS[1]), eth)]);
     let exchange = Exchange::new(broker::Config {
         symbols: vec![SymbolConfig::default(), SymbolConfig::ethusdt()],
         ..broker::Config::default()
@@ -63,13 +59,9 @@ pub fn full_trading_by(world: &mut World, rules: BTreeMap<Symbol, Rule>) {
         let config = trader::TraderConfig { name: name.into(), supervised: true, ..Default::default() };
         world.host(name, move |env| trader::run(env, config.clone()));
     }
-    let config = exit_brain::ExitBrainConfig { symbols: symbols.clone(), ..Default::default() };
-    world.host(EXIT_BRAIN, move |env| exit_brain::run(env, config.clone()));
-    world.host(WATCHDOG, watchdog::run);
-    let config = emergency_exit::EmergencyExitConfig { symbols, ..Default::default() };
-    world.host(EMERGENCY_EXIT, move |env| emergency_exit::run(env, config.clone()));
+    safety::hosts(world, &symbols, exits);
     world.host(SUPERVISOR, |env| supervisor::run(env, supervisor::SupervisorConfig::default()));
-    for client in TRADERS.into_iter().chain([EMERGENCY_EXIT, SUPERVISOR]) {
+    for client in TRADERS.into_iter().chain([SUPERVISOR]) {
         world.link(client, BROKER, ms(5), ms(20));
     }
 }

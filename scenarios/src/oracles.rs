@@ -13,6 +13,7 @@ mod latches;
 mod leaders;
 mod market;
 mod orders;
+mod panics;
 mod positions;
 mod state_files;
 mod statuses;
@@ -30,6 +31,10 @@ pub use market::market_trades_are_contiguous;
 pub use orders::{
     no_order_executes_more_than_intended, no_order_is_sent_twice, no_reduce_only_order_grows_a_position,
     no_rejected_order_reaches_the_exchange,
+};
+pub use panics::{
+    flat_within_15_s_of_the_exit_brains_end, no_panic, panic_follows_the_last_heartbeat, panic_is_completed,
+    standing_of_panics,
 };
 pub use positions::{booked_positions_are_those_of_the_booked_fills, positions_equal_the_truth_replayed};
 pub use state_files::acknowledged_state_survives;

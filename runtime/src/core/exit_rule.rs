@@ -30,6 +30,14 @@ pub struct ExitRule {
     pub longest: Duration,
 }
 
+impl Default for ExitRule {
+    /// Out at a loss of 1 %, at a profit of 2 %, or after 10 s.
+    fn default() -> Self {
+        let percent = |percent| Decimal::new(percent, 2);
+        Self { stop: percent(1), take_profit: percent(2), longest: Duration::from_secs(10) }
+    }
+}
+
 /// A booked position that is not flat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Holding {

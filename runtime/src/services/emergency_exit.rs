@@ -28,6 +28,7 @@ use self::{
     flatten::Flattener,
     memory::{Ended, Memory},
 };
+use super::audit::Audit;
 use crate::{
     clients::{
         backoff::Backoff,
@@ -55,6 +56,12 @@ const READ_COUNT: u32 = 64;
 /// After this long nothing that left the trader before the event can arrive any more: the receive window of 5 s, the second
 /// that a time stamp may lie ahead, and the half second within which the trader stops.
 const STRAGGLERS_UNTIL: Duration = Duration::from_millis(6_500);
+
+/// How much is shown of what claims to be the id of an event.
+const SHOWN: usize = 64;
+
+/// Who puts on record what it ignores.
+const NAME: &str = "emergency-exit";
 
 /// What is confirmed by each read.
 const LISTENS: &str = "listens";
@@ -116,6 +123,7 @@ struct Worker {
     reader: Bus,
     writer: Bus,
     books: Books,
+    audit: Audit,
     flattener: Flattener,
     lots: Lots,
     memory: StateFile<Memory>,
@@ -153,6 +161,7 @@ impl Worker {
             reader: Bus::for_polling(env.clone(), "emergency.reader", BLOCK + PATIENCE),
             writer,
             books,
+            audit: Audit::open(&env, "emergency.audit"),
             flattener: Flattener::new(env.clone(), broker, config.symbols),
             lots,
             memory,
@@ -186,7 +195,7 @@ impl Worker {
         let judge = |entry: Entry<'_>| {
             let claim = panic::claim(&entry);
             let event = handled.judge(claim, waited(entry.id, now), blind);
-            let named = claim.event_id.unwrap_or_default().to_owned();
+            let named = claim.event_id.unwrap_or_default().chars().take(SHOWN).collect();
             Heard { id: entry.id.to_owned(), event: event.map_err(|ignored| (named, ignored)) }
         };
         Some(bus::streams(entries).flat_map(|(_, entries)| entries).map(judge).collect())
@@ -198,7 +207,7 @@ impl Worker {
         match heard.event {
             // The same event may stand there twice.
             Ok(event) if value.handled.contains(&event.event_id) => {
-                ignore(event.event_id.as_str(), &Ignored::Duplicate);
+                ignore(&self.audit, event.event_id.as_str(), &Ignored::Duplicate);
                 keep(&mut self.memory, value).await;
             }
             Ok(event) => {
@@ -215,7 +224,7 @@ impl Worker {
                 self.carry_out(progress).await;
             }
             Err((event_id, ignored)) => {
-                ignore(&event_id, &ignored);
+                ignore(&self.audit, &event_id, &ignored);
                 keep(&mut self.memory, value).await;
             }
         }
@@ -316,8 +325,10 @@ fn waited(id: &str, now: Option<u64>) -> Duration {
     Duration::from_millis(now.zip(added).map_or(0, |(now, added)| now.saturating_sub(added)))
 }
 
-fn ignore(event_id: &str, ignored: &Ignored) {
+/// Somebody tried, or something went wrong: a person should know.
+fn ignore(audit: &Audit, event_id: &str, ignored: &Ignored) {
     fact!("panic.ignored", event_id, reason = %ignored);
+    audit.record(NAME, "panic.ignored", format!("{event_id}: {ignored}"));
 }
 
 fn report(event: &PanicEvent, ended: &Ended) {

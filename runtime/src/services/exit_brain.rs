@@ -9,7 +9,6 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use env::{Env, WallTime, fact};
 use redis::{Pipeline, RedisError, Value};
-use rust_decimal::Decimal;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::{
@@ -49,15 +48,9 @@ pub struct ExitBrainConfig {
 }
 
 impl Default for ExitBrainConfig {
-    /// Out at a loss of 1 %, at a profit of 2 %, or after 10 s.
     fn default() -> Self {
-        let rule = ExitRule {
-            stop: Decimal::new(1, 2),
-            take_profit: Decimal::new(2, 2),
-            longest: Duration::from_secs(10),
-        };
         let issuer = Issuer::new(NAME, super::default_key(NAME));
-        Self { symbols: super::default_symbols(), rule, issuer }
+        Self { symbols: super::default_symbols(), rule: ExitRule::default(), issuer }
     }
 }
 

@@ -62,8 +62,10 @@ fn verify(check: &mut Checks) {
         if executed { Ok(()) } else { Err(format!("none of {exits:?} was")) }
     });
     check.eventually("an entry was rejected, and the rejection names the disk", secs(5), |view| {
-        let reasons: Vec<&str> =
-            view.named("order.rejected").filter_map(|event| event.text("reason")).collect();
+        // The first one is rejected by the ledger, those after it because the ledger does not store.
+        let rejected = view.named("order.rejected").filter_map(|event| event.text("reason"));
+        let refused = view.named("signal.refused").filter_map(|event| event.text("why"));
+        let reasons: Vec<&str> = rejected.chain(refused).collect();
         let named = reasons.iter().any(|reason| reason.contains("disk space"));
         if named { Ok(()) } else { Err(format!("the reasons were {reasons:?}")) }
     });

@@ -86,8 +86,10 @@ fn no_entry_while_open() -> Invariant {
                                 order.client_order_id
                             ));
                         }
-                        probes.insert(order.client_order_id.clone());
-                        if since >= OPEN_FOR && probes.len() > 1 {
+                        if since >= OPEN_FOR {
+                            probes.insert(order.client_order_id.clone());
+                        }
+                        if probes.len() > 1 {
                             return Err(format!(
                                 "{} was received while a probe was under way",
                                 order.client_order_id

@@ -4,7 +4,7 @@ use env::{Env, detail};
 use redis::Pipeline;
 use runtime::{
     clients::bus::{self, Bus, Cursor, Entry},
-    core::{Symbol, exit_rule::ExitRule},
+    core::{Rule, Symbol, exit_rule::ExitRule},
     services::{
         emergency_exit::{self, EmergencyExitConfig},
         exit_brain::{self, ExitBrainConfig},
@@ -12,7 +12,7 @@ use runtime::{
     },
     streams::{self, panic},
 };
-use sim::{World, ms};
+use sim::{World, mins, ms};
 
 use super::BROKER;
 
@@ -31,6 +31,14 @@ pub(super) fn hosts(world: &mut World, symbols: &[Symbol], rule: ExitRule) {
     world.host(WATCHDOG, watchdog::run);
     world.host(EMERGENCY_EXIT, move |env| emergency_exit::run(env, emergency.clone()));
     world.link(EMERGENCY_EXIT, BROKER, ms(5), ms(20));
+}
+
+/// The whole system as it enters both symbols within seconds and leaves neither for ten minutes, and the [`witness()`].
+pub fn two_positions(world: &mut World) {
+    let entries = Rule { cadence: 16, lookback: 1, ..Rule::default() };
+    let exits = ExitRule { longest: mins(10), ..ExitRule::default() };
+    super::full_trading_by(world, entries, exits);
+    witness(world);
 }
 
 /// Somebody with `redis-cli` who reads along: reports each entry of the heartbeats, the panic events and the completions, as

@@ -14,6 +14,7 @@ pub(crate) mod state {
     pub(crate) const ADMIN_CRASH: &str = "57P02";
     pub(crate) const ADMIN_SHUTDOWN: &str = "57P01";
     pub(crate) const AMBIGUOUS_COLUMN: &str = "42702";
+    pub(crate) const AMBIGUOUS_FUNCTION: &str = "42725";
     pub(crate) const BAD_BINARY: &str = "22P03";
     pub(crate) const BAD_ENCODING: &str = "22021";
     pub(crate) const BAD_TEXT: &str = "22P02";
@@ -103,6 +104,18 @@ impl Severity {
     }
 }
 
+/// Where in the text of a statement an error is. Characters are counted from 1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    At(u64),
+    /// At the first token behind this character that reads so: where syntax trees do not keep the places of operators.
+    After(u64, Cow<'static, str>),
+    /// At the `::` behind this character, counted from 0.
+    Cast(u64, usize),
+    /// At the last token before this character that reads so.
+    Before(u64, &'static str),
+}
+
 /// One error as it goes into an `ErrorResponse`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SqlError {
@@ -114,6 +127,7 @@ pub(crate) struct SqlError {
     pub(crate) table: Option<String>,
     pub(crate) column: Option<String>,
     pub(crate) constraint: Option<String>,
+    pub(crate) place: Option<Place>,
 }
 
 impl SqlError {
@@ -127,6 +141,7 @@ impl SqlError {
             table: None,
             column: None,
             constraint: None,
+            place: None,
         })
     }
 
@@ -168,6 +183,23 @@ impl SqlError {
 
     pub(crate) fn hint(mut self: Box<Self>, hint: impl Into<Cow<'static, str>>) -> Box<Self> {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// Says where the error is, unless that is known more closely.
+    pub(crate) fn at(mut self: Box<Self>, place: Option<Place>) -> Box<Self> {
+        self.place = self.place.or(place);
+        self
+    }
+
+    /// [`SqlError::at`] for a place that takes some looking for.
+    pub(crate) fn at_with(self: Box<Self>, place: impl FnOnce() -> Option<Place>) -> Box<Self> {
+        if self.place.is_some() { self } else { self.at(place()) }
+    }
+
+    /// Takes the place away: the text that it is in is not what the client wrote.
+    pub(crate) fn nowhere(mut self: Box<Self>) -> Box<Self> {
+        self.place = None;
         self
     }
 

@@ -80,12 +80,14 @@ impl Transaction {
     pub(crate) fn admit(&self, statement: &Statement) -> Result<()> {
         let ends = matches!(statement, Statement::Commit { .. } | Statement::Rollback { .. });
         if self.block == Status::Failed && !ends {
-            return Err(SqlError::new(
-                state::FAILED_TRANSACTION,
-                "current transaction is aborted, commands ignored until end of transaction block",
-            ));
+            return Err(aborted());
         }
         Ok(())
+    }
+
+    /// What it says when a text cannot be parsed: after a failure, only what the grammar refuses is looked at.
+    pub(crate) fn unparsed(&self, error: Box<SqlError>) -> Box<SqlError> {
+        if self.block == Status::Failed && error.state == state::UNDEFINED_OBJECT { aborted() } else { error }
     }
 
     /// Runs a statement that is not about the transaction itself.
@@ -345,4 +347,11 @@ pub(crate) fn tag(plan: &Plan, count: u64) -> String {
         Plan::Delete(_) | Plan::Select { .. } | Plan::Update(_) => format!("{} {count}", plan.command()),
         _ => plan.command().to_owned(),
     }
+}
+
+fn aborted() -> Box<SqlError> {
+    SqlError::new(
+        state::FAILED_TRANSACTION,
+        "current transaction is aborted, commands ignored until end of transaction block",
+    )
 }

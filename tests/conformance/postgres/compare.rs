@@ -10,7 +10,7 @@ const DEADLOCK: &str = "40P01";
 /// One respect in which two answers differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
-    /// `sqlstate`, `rows`, `columns`, `tag`, `message`, `detail`, `hint`, `names`, `position`, `notice`, `params`, `state`.
+    /// `sqlstate`, `rows`, `columns`, `modifiers`, `tag`, `message`, `detail`, `hint`, `names`, `position`, `notice`, `params`, `state`.
     pub aspect: &'static str,
     pub ours: String,
     pub theirs: String,
@@ -40,15 +40,41 @@ pub fn differences(ours: &[Message], theirs: &[Message], ordered: bool) -> Vec<D
     }
     // How far an answer got before its error depends on when a server looks at constants.
     let failed = codes(ours).len() == 1;
+    let another_error = errors(ours, |fields| fields.get(b'M')).ne(errors(theirs, |fields| fields.get(b'M')));
     aspects(ours, ordered)
         .into_iter()
         .zip(aspects(theirs, ordered))
         .filter(|((aspect, _), _)| !(failed && matches!(*aspect, "columns" | "rows" | "tag" | "params")))
+        // Another error is somewhere else.
+        .filter(|((aspect, _), _)| !(another_error && *aspect == "position"))
         .filter(|((_, ours), (_, theirs))| ours != theirs)
-        .map(|((aspect, ours), (_, theirs))| Difference {
-            aspect,
-            ours: ours.join(" / "),
-            theirs: theirs.join(" / "),
+        .map(|((aspect, shown), (_, theirs_shown))| Difference {
+            aspect: if aspect == "columns" && differ_by_plan(ours, theirs) { "modifiers" } else { aspect },
+            ours: shown.join(" / "),
+            theirs: theirs_shown.join(" / "),
+        })
+        .collect()
+}
+
+/// Whether only the modifiers of a portal's columns differ, and those of the statement, if it was described, do not.
+fn differ_by_plan(ours: &[Message], theirs: &[Message]) -> bool {
+    let (ours, theirs) = (descriptions(ours), descriptions(theirs));
+    let (Some((ours, ours_before)), Some((theirs, theirs_before))) = (ours.split_last(), theirs.split_last())
+    else {
+        return false;
+    };
+    let unmodified = |columns: &[Column]| -> Vec<Column> {
+        columns.iter().map(|column| Column { modifier: -1, ..column.clone() }).collect()
+    };
+    ours_before == theirs_before && unmodified(ours) == unmodified(theirs)
+}
+
+fn descriptions(answer: &[Message]) -> Vec<&[Column]> {
+    answer
+        .iter()
+        .filter_map(|message| match message {
+            Message::Columns(columns) => Some(columns.as_slice()),
+            _ => None,
         })
         .collect()
 }

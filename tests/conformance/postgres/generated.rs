@@ -44,10 +44,11 @@ const SHRINKING: usize = 200;
 /// When a server closes a connection or does not answer.
 pub fn run<S: Strategy>(
     sessions: &S,
+    seed: u8,
     enough: impl Fn(&Report) -> bool,
     ask: impl Fn(&S::Value) -> io::Result<Found>,
 ) -> io::Result<Report> {
-    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[1; 32]);
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32]);
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
     let mut report = Report::default();
     while !enough(&report) {

@@ -27,7 +27,7 @@ pub enum Mode {
 }
 
 /// A column of an answer. The table it comes from is left out: object ids are each server's own.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Column {
     pub name: String,
     pub oid: u32,

@@ -4,7 +4,7 @@
 //! none of them for good: the next leader asks about every order whose end is not written down, and imports missing fills. No limit is needed: entries stop when the ledger
 //! refuses their intents, and exits when the outbox is full. A row that the ledger refuses for good stops the books, visibly.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use env::{Env, WallTime, fact};
 use redis::Pipeline;
@@ -47,6 +47,8 @@ const ADD_EVENT: &str = "INSERT INTO order_events (client_order_id, status, reas
 const ADD_FILL: &str = "INSERT INTO fills (symbol, trade_id, client_order_id, side, qty, price, fee, ts) \
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (symbol, trade_id) DO NOTHING";
 
+const FIND_FILL: &str = "SELECT trade_id FROM fills WHERE symbol = $1 AND trade_id = $2";
+
 const SET_BREAKER: &str = "INSERT INTO breakers (symbol, record) VALUES ($1, $2) \
     ON CONFLICT (symbol) DO UPDATE SET record = excluded.record";
 
@@ -71,6 +73,8 @@ pub(super) enum Record {
     Withdrawn { id: ClientOrderId, reason: String },
     /// An order was executed, which is not written down yet.
     Fill(Fill),
+    /// An order that is not under way here was executed – an emergency exit's –, which may be written down already.
+    ForeignFill(Fill),
 }
 
 /// The way to the books and to the order journal. Cheap to clone.
@@ -115,7 +119,7 @@ impl Record {
                 status: Status::Rejected,
                 reason: Some(reason.clone()),
             }),
-            Self::Fill(fill) => Some(Event::Filled {
+            Self::Fill(fill) | Self::ForeignFill(fill) => Some(Event::Filled {
                 order: fill.client_order_id.clone(),
                 trade_id: fill.trade_id,
                 qty: fill.qty,
@@ -138,6 +142,7 @@ pub(super) async fn keep(
     let mut keeper = Keeper { ledger: Ledger::new(env.clone(), "trader.books"), env, holdings, epoch };
     let mut batch = Vec::with_capacity(BATCH);
     while records.recv_many(&mut batch, BATCH).await > 0 {
+        keeper.leave_out_known(&mut batch).await;
         let booked = keeper.write(&batch).await;
         let mut drained = 0_u64;
         for record in batch.drain(..) {
@@ -176,6 +181,35 @@ struct Keeper {
 }
 
 impl Keeper {
+    /// Drops the foreign fills that are booked already, or twice in the batch.
+    async fn leave_out_known(&self, batch: &mut Vec<Record>) {
+        let mut seen = BTreeSet::new();
+        let mut known = Vec::new();
+        for (index, record) in batch.iter().enumerate() {
+            if let Record::Fill(fill) | Record::ForeignFill(fill) = record {
+                let repeated = !seen.insert((fill.symbol.clone(), fill.trade_id));
+                if matches!(record, Record::ForeignFill(_)) && (repeated || self.is_booked(fill).await) {
+                    known.push(index);
+                }
+            }
+        }
+        for index in known.into_iter().rev() {
+            batch.remove(index);
+        }
+    }
+
+    /// Whether the ledger has a fill; asked until it answers.
+    async fn is_booked(&self, fill: &Fill) -> bool {
+        let ask = Statement::new(FIND_FILL).text(&fill.symbol).int(number(fill.trade_id));
+        let mut backoff = Backoff::reconnect("trader.books");
+        loop {
+            match self.ledger.query(&ask).await {
+                Ok(rows) => return !rows.is_empty(),
+                Err(_) => backoff.wait(&self.env).await,
+            }
+        }
+    }
+
     /// Writes records in one transaction, again and again until it is committed; returns what was booked.
     async fn write(&mut self, records: &[Record]) -> Vec<Booked> {
         let mut statements = Vec::with_capacity(2 * records.len());
@@ -216,7 +250,7 @@ impl Keeper {
                 let set = Statement::new(SET_STATUS).text(id).text(Status::Rejected);
                 statements.push(set.optional_text(Some(reason)));
             }
-            Record::Fill(fill) => {
+            Record::Fill(fill) | Record::ForeignFill(fill) => {
                 let holding = self.holdings.apply(fill);
                 statements.extend([add_fill(fill), holding.row(&fill.symbol, self.epoch)]);
                 return Some(Booked { fill: fill.clone(), holding });
@@ -234,14 +268,18 @@ fn set_balance(balance: &Balance, at: WallTime) -> Statement {
 pub(super) fn add_fill(fill: &Fill) -> Statement {
     Statement::new(ADD_FILL)
         .text(&fill.symbol)
-        // The exchange's ids stay far below 2⁶³.
-        .int(i64::try_from(fill.trade_id).unwrap_or(i64::MAX))
+        .int(number(fill.trade_id))
         .text(&fill.client_order_id)
         .text(fill.side)
         .number(fill.qty.get())
         .number(fill.price.get())
         .number(fill.fee)
         .time(fill.time)
+}
+
+/// The exchange's ids stay far below 2⁶³.
+fn number(id: u64) -> i64 {
+    i64::try_from(id).unwrap_or(i64::MAX)
 }
 
 /// Reports that a fill is in the ledger.

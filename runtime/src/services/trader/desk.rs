@@ -7,7 +7,11 @@
 
 mod orders;
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 use env::{BoxFuture, Env, WallTime, fact};
 use futures_util::{StreamExt, stream::FuturesUnordered};
@@ -27,6 +31,7 @@ use crate::{
         Cause, ClientOrderId, Decision, Fill, Input, Order, Question, Refusal, Report, Source,
         Status as Stage, Symbol,
         age::PriceAge,
+        emergency::EMERGENCY_ORDER_PREFIX,
         throttle::{Class, Next, Throttle, ThrottleLimits},
     },
     status::Status,
@@ -62,6 +67,8 @@ pub(super) struct Desk {
     await_positions: VecDeque<Wish>,
     balance_asked: bool,
     positions_asked: bool,
+    /// The executions of emergency exits: a handful, for trading ends with one.
+    foreign: BTreeSet<(Symbol, u64)>,
     ledger_down: bool,
     work: FuturesUnordered<BoxFuture<Done>>,
     /// When the queue, or a breaker, is looked at again.
@@ -119,6 +126,7 @@ impl Desk {
             await_positions: VecDeque::new(),
             balance_asked: false,
             positions_asked: false,
+            foreign: BTreeSet::new(),
             ledger_down: false,
             work: FuturesUnordered::new(),
             alarm: None,
@@ -163,7 +171,7 @@ impl Desk {
     pub(super) fn signal(&mut self, wish: Wish) {
         let now = Instant::now();
         self.tick(now);
-        match self.gates.arrive(now, &wish) {
+        match self.gates.arrive(&wish) {
             Ok(()) => self.examine(wish, Source::OwnBook),
             Err(obstacle) => self.obstructed(wish, obstacle),
         }
@@ -215,12 +223,23 @@ impl Desk {
             }
             Event::Update(update) => {
                 if let Some(fill) = update.fill {
+                    self.note_foreign(&fill);
                     self.apply(&update.client_order_id, Input::Traded(fill));
                 }
                 self.apply(&update.client_order_id, Input::Reported(update.report));
             }
         }
         self.pump();
+    }
+
+    /// Books what an emergency exit has closed.
+    fn note_foreign(&mut self, fill: &Fill) {
+        let is_foreign = fill.client_order_id.as_str().starts_with(EMERGENCY_ORDER_PREFIX);
+        if is_foreign && self.foreign.insert((fill.symbol.clone(), fill.trade_id)) {
+            self.gates.filled(Instant::now(), fill);
+            self.books.write(Record::ForeignFill(fill.clone()));
+            self.ask_balance();
+        }
     }
 
     /// Takes what a future has come to.
@@ -290,7 +309,7 @@ impl Desk {
                 );
             }
             Stored::InOutbox(cause) => {
-                self.ledger_is_down();
+                self.ledger_is_down(cause.reason());
                 refuse(&id, cause.sqlstate(), &cause.reason());
                 fact!("intent.in_outbox", client_order_id = %id);
                 self.books.write(Record::Intent(intent.clone(), signature));
@@ -303,7 +322,7 @@ impl Desk {
             Stored::Nowhere { cause, reason, perhaps_in_ledger } => {
                 self.gates.withdrawn(Instant::now(), &intent);
                 if let Some(cause) = cause {
-                    self.ledger_is_down();
+                    self.ledger_is_down(cause.reason());
                     refuse(&id, cause.sqlstate(), &cause.reason());
                 }
                 reject(&id, &reason);
@@ -318,8 +337,8 @@ impl Desk {
     }
 
     /// Halts entries until the ledger stores again, which is tried because nothing else may be stored meanwhile.
-    fn ledger_is_down(&mut self) {
-        self.leave.raise(Cause::LedgerDown);
+    fn ledger_is_down(&mut self, why: String) {
+        self.gates.set_ledger_fault(Some(why));
         if !std::mem::replace(&mut self.ledger_down, true) {
             self.after(ASK_AGAIN, Done::LedgerDue);
         }
@@ -327,7 +346,7 @@ impl Desk {
 
     fn ledger_is_up(&mut self) {
         self.ledger_down = false;
-        self.leave.end(&Cause::LedgerDown);
+        self.gates.set_ledger_fault(None);
     }
 
     fn try_ledger(&self) {
@@ -608,6 +627,9 @@ impl Desk {
                 Decision::Became { to: Stage::Sent, .. } => {}
                 Decision::Became { from, to, reason } => {
                     orders::report(id, from, to, reason.as_deref());
+                    if !matches!(to, Stage::Unknown | Stage::Rejected) {
+                        self.gates.taken(Instant::now(), tracked.order.intent());
+                    }
                     let at: WallTime = self.env.clock.now();
                     self.books.write(Record::Status { id: id.clone(), status: to, reason, at });
                 }

@@ -128,6 +128,8 @@ pub(super) struct Gates {
     paper: PaperMode,
     balance: BalanceAge,
     equity: Decimal,
+    /// Why the ledger does not store.
+    ledger_fault: Option<String>,
     /// Whether reading the balance anew did not help.
     balance_is_stale: bool,
     /// When the newest fill became known here.
@@ -158,6 +160,7 @@ impl Gates {
             paper: PaperMode::default(),
             balance: BalanceAge::default(),
             equity: Decimal::ZERO,
+            ledger_fault: None,
             balance_is_stale: false,
             filled_at: None,
         };
@@ -178,19 +181,11 @@ impl Gates {
     /// Takes note of a signal's arrival.
     ///
     /// # Errors
-    /// It has been here before, or its price was old already.
-    pub(super) fn arrive(&mut self, now: Instant, wish: &Wish) -> Result<(), Obstacle> {
+    /// It has been here before.
+    pub(super) fn arrive(&mut self, wish: &Wish) -> Result<(), Obstacle> {
         if !self.seen.note(&ClientOrderId::of(&wish.signal.id)) {
             return Err(refused(Refusal::Duplicate, "the signal was taken up before"));
         }
-        if wish.is_exit() {
-            return Ok(());
-        }
-        if wish.price_age.at(now) > ENTRY_AGE_LIMIT {
-            self.leave.raise(Cause::StaleData);
-            return Err(self.stale_price(now, wish));
-        }
-        self.leave.end(&Cause::StaleData);
         Ok(())
     }
 
@@ -230,16 +225,21 @@ impl Gates {
 
     fn entry(&mut self, now: Instant, wish: &Wish) -> Result<Intent, Obstacle> {
         let Signal { symbol, qty, price, .. } = &wish.signal;
+        if wish.price_age.at(now) > ENTRY_AGE_LIMIT {
+            self.leave.raise(Cause::StaleData);
+            return Err(self.stale_price(now, wish));
+        }
+        self.leave.end(&Cause::StaleData);
         if !self.breakers.admits(now, symbol) {
             return Err(refused(Refusal::Breaker, format!("the breaker of {symbol} is open")));
+        }
+        if let Some(fault) = &self.ledger_fault {
+            return Err(refused(Refusal::Halted, format!("{}: {fault}", Cause::LedgerDown)));
         }
         if self.balance_is_stale {
             return Err(refused(Refusal::StaleBalance, self.balance.at(now).to_string()));
         }
         self.may_enter(now, symbol)?;
-        if wish.price_age.at(now) > ENTRY_AGE_LIMIT {
-            return Err(self.stale_price(now, wish));
-        }
         if self.balance.at(now) != Reliance::Fresh {
             return Err(Obstacle::AwaitBalance);
         }
@@ -300,7 +300,7 @@ impl Gates {
     pub(super) fn fared(&mut self, now: Instant, intent: &Intent, outcome: Outcome) {
         let (id, symbol) = (&intent.client_order_id, &intent.symbol);
         match outcome {
-            Outcome::Taken => self.breakers.succeeded(now, symbol, id),
+            Outcome::Taken => {}
             Outcome::Refused | Outcome::Unanswered => self.breakers.failed(now, symbol, id),
             Outcome::NotTaken => self.breakers.withdrawn(now, symbol, id),
         }
@@ -308,6 +308,11 @@ impl Gates {
             Outcome::Taken | Outcome::Refused => self.answered(),
             Outcome::Unanswered | Outcome::NotTaken => self.unanswered(now),
         }
+    }
+
+    /// The exchange has an order, however that became known: the user stream is often faster than the answer.
+    pub(super) fn taken(&mut self, now: Instant, intent: &Intent) {
+        self.breakers.succeeded(now, &intent.symbol, &intent.client_order_id);
     }
 
     /// An order endpoint has answered.
@@ -417,6 +422,15 @@ impl Gates {
         }
         self.status.count(refusal.metric());
         fact!("signal.refused", signal_id = %id, symbol = %symbol, reason = refusal.as_str(), why);
+    }
+
+    /// Takes note of whether the ledger stores, or why it does not.
+    pub(super) fn set_ledger_fault(&mut self, fault: Option<String>) {
+        match fault {
+            Some(_) => self.leave.raise(Cause::LedgerDown),
+            None => self.leave.end(&Cause::LedgerDown),
+        }
+        self.ledger_fault = fault;
     }
 
     fn set_balance_is_stale(&mut self, stale: bool) {

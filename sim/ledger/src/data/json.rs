@@ -11,7 +11,7 @@ use super::numeric;
 use crate::error::{Result, SqlError, state};
 
 /// A JSON document.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Json {
     Null,
     Text(Arc<str>),
@@ -31,7 +31,7 @@ impl Json {
         let mut parser = Parser { text, at: 0 };
         let value = parser.value(0)?;
         parser.skip_space();
-        if parser.at < text.len() { Err(malformed()) } else { Ok(value) }
+        if parser.at < text.len() { Err(parser.wrong("Expected end of input")) } else { Ok(value) }
     }
 
     /// The member `key` of an object.
@@ -82,6 +82,62 @@ impl Json {
     }
 }
 
+/// As `jsonb` is ordered (PostgreSQL 16 docs, §8.14.4): objects above arrays, booleans, numbers, texts and null; of two arrays
+/// or objects the one with more members is greater. An empty array is below everything at the top, which is no promise either.
+impl Ord for Json {
+    fn cmp(&self, other: &Self) -> Ordering {
+        match (self, other) {
+            (Self::Array(a), _) if a.is_empty() && !matches!(other, Self::Array(b) if b.is_empty()) => {
+                Ordering::Less
+            }
+            (_, Self::Array(b)) if b.is_empty() && !matches!(self, Self::Array(a) if a.is_empty()) => {
+                Ordering::Greater
+            }
+            _ => self.order(other),
+        }
+    }
+}
+
+impl PartialOrd for Json {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Json {
+    /// The order inside a document.
+    fn order(&self, other: &Self) -> Ordering {
+        match (self, other) {
+            (Self::Text(a), Self::Text(b)) => a.cmp(b),
+            (Self::Number(a), Self::Number(b)) => a.cmp(b),
+            (Self::Bool(a), Self::Bool(b)) => a.cmp(b),
+            (Self::Array(a), Self::Array(b)) => a.len().cmp(&b.len()).then_with(|| {
+                a.iter()
+                    .zip(b)
+                    .map(|(a, b)| a.order(b))
+                    .find(|order| order.is_ne())
+                    .unwrap_or(Ordering::Equal)
+            }),
+            (Self::Object(a), Self::Object(b)) => a.len().cmp(&b.len()).then_with(|| {
+                let pairs = a.iter().zip(b).map(|((a, x), (b, y))| a.cmp(b).then_with(|| x.order(y)));
+                pairs.into_iter().find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+            }),
+            _ => self.rank().cmp(&other.rank()),
+        }
+    }
+
+    fn rank(&self) -> u8 {
+        match self {
+            Self::Null => 0,
+            Self::Text(_) => 1,
+            Self::Number(_) => 2,
+            Self::Bool(_) => 3,
+            Self::Array(_) => 4,
+            Self::Object(_) => 5,
+        }
+    }
+}
+
 /// Shorter keys first, then by byte.
 pub(crate) fn key_order(a: &str, b: &str) -> Ordering {
     a.len().cmp(&b.len()).then_with(|| a.cmp(b))
@@ -106,6 +162,9 @@ fn write_string(text: &str, out: &mut String) {
     }
     out.push('"');
 }
+
+/// What is expected where a document, an element or a member's value begins.
+const VALUE: &str = "Expected JSON value";
 
 fn malformed() -> Box<SqlError> {
     SqlError::new(state::BAD_TEXT, "invalid input syntax for type json")
@@ -135,12 +194,45 @@ impl<'a> Parser<'a> {
     }
 
     fn word(&mut self, word: &str, value: Json) -> Result<Json> {
-        if self.text[self.at..].starts_with(word) {
-            self.at += word.len();
-            Ok(value)
-        } else {
-            Err(malformed())
+        match self.token() {
+            (text, true) if text == word => {
+                self.at += word.len();
+                Ok(value)
+            }
+            _ => Err(self.wrong(VALUE)),
         }
+    }
+
+    /// The error that something else than the token here is expected, or that it is none.
+    fn wrong(&mut self, expected: &str) -> Box<SqlError> {
+        self.skip_space();
+        malformed().detail(match self.token() {
+            ("", _) => "The input string ended unexpectedly.".to_owned(),
+            (token, true) => format!("{expected}, but found \"{token}\"."),
+            (token, false) => format!("Token \"{token}\" is invalid."),
+        })
+    }
+
+    /// The token that begins here, and whether it is one (PostgreSQL 16, `json_lex`).
+    fn token(&self) -> (&'a str, bool) {
+        let rest = &self.text[self.at..];
+        let Some(first) = rest.chars().next() else { return ("", true) };
+        let is_wordy = |c: char| c.is_ascii_alphanumeric() || c == '_' || !c.is_ascii();
+        let (end, sound) = match first {
+            '{' | '}' | '[' | ']' | ',' | ':' => (1, true),
+            '"' => string_end(rest).map_or((rest.len(), false), |end| (end, true)),
+            '-' | '0'..='9' => {
+                let (end, sound) = number_end(rest.as_bytes());
+                let more = rest[end..].find(|c| !is_wordy(c)).unwrap_or(rest.len() - end);
+                (end + more, sound && more == 0)
+            }
+            first if is_wordy(first) => {
+                let end = rest.find(|c| !is_wordy(c)).unwrap_or(rest.len());
+                (end, matches!(&rest[..end], "true" | "false" | "null"))
+            }
+            other => (other.len_utf8(), false),
+        };
+        (&rest[..end], sound)
     }
 
     fn value(&mut self, depth: usize) -> Result<Json> {
@@ -148,7 +240,7 @@ impl<'a> Parser<'a> {
             return Err(SqlError::new(state::STATEMENT_TOO_COMPLEX, "stack depth limit exceeded"));
         }
         self.skip_space();
-        match self.peek().ok_or_else(malformed)? {
+        match self.peek().ok_or_else(|| self.wrong(VALUE))? {
             b'{' => self.object(depth),
             b'[' => self.array(depth),
             b'"' => Ok(Json::Text(self.string()?.into())),
@@ -171,7 +263,7 @@ impl<'a> Parser<'a> {
                 return Ok(Json::Array(elements));
             }
             if !self.eat(b',') {
-                return Err(malformed());
+                return Err(self.wrong("Expected \",\" or \"]\""));
             }
         }
     }
@@ -185,18 +277,22 @@ impl<'a> Parser<'a> {
         loop {
             self.skip_space();
             if self.peek() != Some(b'"') {
-                return Err(malformed());
+                return Err(self.wrong(if members.is_empty() {
+                    "Expected string or \"}\""
+                } else {
+                    "Expected string"
+                }));
             }
             let key = self.string()?;
             if !self.eat(b':') {
-                return Err(malformed());
+                return Err(self.wrong("Expected \":\""));
             }
             members.push((key.into(), self.value(depth + 1)?));
             if self.eat(b'}') {
                 break;
             }
             if !self.eat(b',') {
-                return Err(malformed());
+                return Err(self.wrong("Expected \",\" or \"}\""));
             }
         }
         // The last of several equal keys wins: the sort is stable, so it is the last of its run.
@@ -208,31 +304,34 @@ impl<'a> Parser<'a> {
     }
 
     fn number(&mut self) -> Result<Json> {
-        let rest = &self.text.as_bytes()[self.at..];
-        let end = rest
-            .iter()
-            .position(|b| !matches!(b, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E'))
-            .unwrap_or(rest.len());
-        let digits = &self.text[self.at..self.at + end];
-        if !is_json_number(digits) {
-            return Err(malformed());
+        match self.token() {
+            (digits, true) if digits.starts_with(|c: char| c == '-' || c.is_ascii_digit()) => {
+                self.at += digits.len();
+                numeric::parse(digits).map(Json::Number)
+            }
+            _ => Err(self.wrong(VALUE)),
         }
-        self.at += end;
-        numeric::parse(digits).map(Json::Number)
     }
 
     fn string(&mut self) -> Result<String> {
+        let start = self.at;
         self.at += 1;
         let mut text = String::new();
         loop {
             let rest = &self.text[self.at..];
-            let special = rest.find(|c: char| c == '"' || c == '\\' || c < ' ').ok_or_else(malformed)?;
+            let special = rest.find(|c: char| c == '"' || c == '\\' || c < ' ');
+            let special = special.ok_or_else(|| {
+                malformed().detail(format!("Token \"{}\" is invalid.", &self.text[start..]))
+            })?;
             text.push_str(&rest[..special]);
             self.at += special + 1;
             match rest.as_bytes()[special] {
                 b'"' => return Ok(text),
                 b'\\' => text.push(self.escape()?),
-                _ => return Err(malformed()),
+                control => {
+                    let detail = format!("Character with value 0x{control:02x} must be escaped.");
+                    return Err(malformed().detail(detail));
+                }
             }
         }
     }
@@ -279,22 +378,38 @@ impl<'a> Parser<'a> {
     }
 }
 
-/// RFC 8259, §6: no leading zero, no bare point, no plus sign.
-fn is_json_number(text: &str) -> bool {
-    let text = text.strip_prefix('-').unwrap_or(text);
-    let (mantissa, exponent) = match text.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (mantissa, Some(exponent)),
-        None => (text, None),
+/// Where a string that begins with its quotation mark ends.
+fn string_end(text: &str) -> Option<usize> {
+    let mut escaped = false;
+    let is_end = |(_, byte): &(usize, u8)| {
+        let end = *byte == b'"' && !escaped;
+        escaped = *byte == b'\\' && !escaped;
+        end
     };
-    let (whole, fraction) = match mantissa.split_once('.') {
-        Some((whole, fraction)) => (whole, Some(fraction)),
-        None => (mantissa, None),
-    };
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    digits(whole)
-        && (whole.len() == 1 || !whole.starts_with('0'))
-        && fraction.is_none_or(digits)
-        && exponent.is_none_or(|exponent| digits(exponent.strip_prefix(['+', '-']).unwrap_or(exponent)))
+    text.bytes().enumerate().skip(1).find(is_end).map(|(at, _)| at + 1)
+}
+
+/// Where a number ends, and whether it is one (RFC 8259, §6): no leading zero, no bare point, no plus sign.
+fn number_end(text: &[u8]) -> (usize, bool) {
+    let digits = |from: usize| text[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let mut at = usize::from(text.first() == Some(&b'-'));
+    let whole = digits(at);
+    // What follows a zero belongs to another token.
+    let whole = if text.get(at) == Some(&b'0') { 1 } else { whole };
+    let mut sound = whole > 0;
+    at += whole;
+    if text.get(at) == Some(&b'.') {
+        let fraction = digits(at + 1);
+        sound &= fraction > 0;
+        at += 1 + fraction;
+    }
+    if matches!(text.get(at), Some(b'e' | b'E')) {
+        at += 1 + usize::from(matches!(text.get(at + 1), Some(b'+' | b'-')));
+        let exponent = digits(at);
+        sound &= exponent > 0;
+        at += exponent;
+    }
+    (at, sound)
 }
 
 #[cfg(test)]

@@ -160,6 +160,10 @@ impl Type {
         ALL.iter().map(|description| description.ty).filter(|ty| *ty != Self::Unknown)
     }
 
+    pub(crate) fn is_time(self) -> bool {
+        matches!(self, Self::Date | Self::Interval | Self::Time | Self::Timestamp | Self::Timestamptz)
+    }
+
     pub(crate) fn is_string(self) -> bool {
         matches!(self, Self::Bpchar | Self::Char | Self::Name | Self::Text | Self::Varchar)
     }

@@ -189,7 +189,7 @@ impl Engine {
                 return Err(SqlError::syntax("cannot insert multiple commands into a prepared statement"));
             }
         };
-        let prepared = self.bind(statement, declared, own)?;
+        let prepared = self.bind(statement, declared, own).map_err(|error| sql::locate(error, text))?;
         if let Some(cached) = lock(&self.cache).get_mut(text) {
             cached.bound.retain(|bound| bound.schema == prepared.schema);
             if cached.bound.len() < 8 {

@@ -36,7 +36,7 @@ pub(super) struct Portal {
 
 impl Session {
     pub(super) fn parse(&mut self, name: &str, sql: &str, types: &[u32]) -> Result<()> {
-        if let [statement] = &*self.engine.parse(sql)? {
+        if let [statement] = &*self.parsed(sql)? {
             self.transaction.admit(statement)?;
         }
         let prepared = self.engine.prepare(sql, types, self.transaction.owns_schema())?;
@@ -93,6 +93,7 @@ impl Session {
         let portal = match stored {
             None => None,
             Some(stored) => {
+                stored.prepared.planned()?;
                 let columns = stored.prepared.columns.len();
                 if bind.result_formats.len() > 1 && bind.result_formats.len() != columns {
                     return Err(SqlError::protocol(format!(
@@ -195,7 +196,7 @@ impl Session {
         if self.transaction.status() != Status::Failed {
             return Ok(());
         }
-        self.engine.parse(sql)?.iter().try_for_each(|statement| self.transaction.admit(statement))
+        self.parsed(sql)?.iter().try_for_each(|statement| self.transaction.admit(statement))
     }
 
     /// Closing what does not exist is no error.

@@ -16,7 +16,7 @@ use crate::{
     error::{Result, Severity, SqlError, state},
     patience::{Patience, reached},
     settings::Settings,
-    sql::{Answer, Plan, Prepared},
+    sql::{Answer, Plan, Prepared, Statement, locate},
     transaction::{Ended, Origin, Transaction, tag},
     wire::{
         backend::{self, Format, Status},
@@ -186,8 +186,12 @@ impl Session {
         }
     }
 
+    fn parsed(&self, sql: &str) -> Result<Arc<[Statement]>> {
+        self.engine.parse(sql).map_err(|error| self.transaction.unparsed(error))
+    }
+
     async fn run_text(&mut self, sql: &str) -> Result<()> {
-        let statements = self.engine.parse(sql)?;
+        let statements = self.parsed(sql)?;
         if statements.is_empty() {
             backend::empty_query(&mut self.connection.out);
         }
@@ -201,11 +205,13 @@ impl Session {
                 };
                 (prepared, Origin::Text(sql))
             } else {
-                (self.engine.bind(statement, &[], own)?, Origin::Tree(statement))
+                let bound = self.engine.bind(statement, &[], own).map_err(|error| locate(error, sql))?;
+                (bound, Origin::Tree(statement))
             };
             if !prepared.params.is_empty() {
                 return Err(SqlError::new(state::UNDEFINED_PARAMETER, "there is no parameter $1"));
             }
+            prepared.planned()?;
             let (answer, tag) = self.run_plan(&prepared, origin, &[]).await?;
             for notice in &answer.notices {
                 backend::notice(notice, &mut self.connection.out);

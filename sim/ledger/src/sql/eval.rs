@@ -147,7 +147,7 @@ impl Expr {
 }
 
 impl Comparison {
-    fn accepts(self, order: Ordering) -> bool {
+    pub(super) fn accepts(self, order: Ordering) -> bool {
         match self {
             Self::Equal => order == Ordering::Equal,
             Self::NotEqual => order != Ordering::Equal,
@@ -160,7 +160,7 @@ impl Comparison {
 }
 
 /// None when either side is null.
-fn compare(left: &Value, right: &Value) -> Option<Ordering> {
+pub(super) fn compare(left: &Value, right: &Value) -> Option<Ordering> {
     if left.is_null() || right.is_null() { None } else { Some(left.cmp(right)) }
 }
 
@@ -275,7 +275,7 @@ fn is_among(left: &[Expr], found: &Found, scope: &Scope<'_>) -> Result<Value> {
     Ok(quantified(false, found.rows.iter().map(|row| compare_rows(Comparison::Equal, &left, row))))
 }
 
-fn zero(ty: Type) -> Value {
+pub(super) fn zero(ty: Type) -> Value {
     match ty {
         Type::Numeric => Value::Numeric(0.into()),
         Type::Float4 => Value::Float4(Float(-0.0)),
@@ -284,7 +284,7 @@ fn zero(ty: Type) -> Value {
     }
 }
 
-fn arithmetic(op: Arithmetic, ty: Type, left: Value, right: Value) -> Result<Value> {
+pub(super) fn arithmetic(op: Arithmetic, ty: Type, left: Value, right: Value) -> Result<Value> {
     match (left, right) {
         (Value::Int(left), Value::Int(right)) => {
             let result = match op {

@@ -4,49 +4,84 @@
 
 use sqlparser::{
     dialect::PostgreSqlDialect,
-    parser::Parser,
-    tokenizer::{Token, TokenWithSpan, Tokenizer},
+    parser::{Parser, ParserError},
+    tokenizer::{Token, TokenWithSpan},
 };
 
 pub(crate) use sqlparser::ast::{Expr, Statement};
 
-use super::extension;
+use super::{extension, grammar, token::Text};
 use crate::error::{Result, SqlError, state};
 
 /// Operators in one text. A chain of binary operators becomes a tree as deep as it is long, and walking or dropping a tree
 /// takes stack; PostgreSQL's limit (`max_stack_depth`) is in bytes and lies higher.
 const MAX_OPERATORS: usize = 2_000;
 
-/// Parses every statement of `sql`.
+/// Parses every statement of `sql`. The column of every place in the trees is the number of the character in `sql`.
 pub(crate) fn parse(sql: &str) -> Result<Vec<Statement>> {
-    let tokens = Tokenizer::new(&PostgreSqlDialect {}, sql)
-        .tokenize_with_location()
-        .map_err(|error| SqlError::syntax(error.to_string()))?;
-    if operators(&tokens) > MAX_OPERATORS {
+    let (text, unfinished) = Text::new(sql);
+    if operators(text.tokens()) > MAX_OPERATORS {
         return Err(SqlError::new(state::STATEMENT_TOO_COMPLEX, "stack depth limit exceeded"));
     }
-    Parser::new(&PostgreSqlDialect {})
-        .with_tokens_with_locations(extension::rewrite(tokens))
-        .parse_statements()
-        .map_err(|error| SqlError::syntax(reworded(&error.to_string())))
+    let result = statements(&text);
+    match unfinished {
+        None => result,
+        // PostgreSQL reads token by token: what is wrong before the unfinished one is reported first.
+        Some(unfinished) => Err(match result {
+            Err(error) if !text.is_end(&error) => error,
+            _ => text.complain_of(&unfinished),
+        }),
+    }
 }
 
 /// Parses an expression alone.
 pub(super) fn expression(sql: &str) -> Result<Expr> {
+    let (text, _) = Text::new(sql);
     Parser::new(&PostgreSqlDialect {})
-        .try_with_sql(sql)
-        .and_then(|mut parser| parser.parse_expr())
-        .map_err(|error| SqlError::syntax(reworded(&error.to_string())))
+        .with_tokens_with_locations(text.tokens().to_vec())
+        .parse_expr()
+        .map_err(|error| complaint(&error, &text))
 }
 
-/// The parser's "Expected: …, found: X at Line: 1, Column: 1" in PostgreSQL's words.
-fn reworded(message: &str) -> String {
-    let found =
-        message.rsplit_once("found: ").map(|(_, found)| found.split(" at Line: ").next().unwrap_or(found));
-    match found {
-        Some("EOF") => "syntax error at end of input".to_owned(),
-        Some(token) => format!("syntax error at or near \"{token}\""),
-        None => message.to_owned(),
+fn statements(text: &Text<'_>) -> Result<Vec<Statement>> {
+    if let Some(error) = grammar::check(text) {
+        return Err(error);
+    }
+    let error = match trees(text.tokens().to_vec()) {
+        Ok(statements) => return Ok(statements),
+        Err(error) => error,
+    };
+    // PostgreSQL's grammar takes any name for a type, and complains of it when nothing else is wrong.
+    match place(&error).and_then(|place| grammar::without_type(text, place)) {
+        Some((name, tokens)) => Err(match trees(tokens) {
+            Ok(_) => name,
+            Err(error) => complaint(&error, text),
+        }),
+        None => Err(complaint(&error, text)),
+    }
+}
+
+fn trees(tokens: Vec<TokenWithSpan>) -> std::result::Result<Vec<Statement>, ParserError> {
+    let tokens = extension::rewrite(tokens);
+    Parser::new(&PostgreSqlDialect {}).with_tokens_with_locations(tokens).parse_statements()
+}
+
+/// The column at the end of the parser's "Expected: …, found: X at Line: 1, Column: 7".
+fn place(error: &ParserError) -> Option<u64> {
+    let message = error.to_string();
+    message.rsplit_once(", Column: ").and_then(|(_, column)| column.parse().ok())
+}
+
+/// The parser's complaint in PostgreSQL's words.
+fn complaint(error: &ParserError, text: &Text<'_>) -> Box<SqlError> {
+    if matches!(error, ParserError::RecursionLimitExceeded) {
+        return SqlError::new(state::STATEMENT_TOO_COMPLEX, "stack depth limit exceeded");
+    }
+    let message = error.to_string();
+    match place(error) {
+        _ if message.contains("found: EOF") => text.end(),
+        Some(place) => text.near(place),
+        None => SqlError::syntax(message),
     }
 }
 
@@ -128,6 +163,50 @@ mod tests {
             let sql = format!("SELECT {}{end}", piece.repeat(100_000));
             assert!(parse(&sql).is_err(), "{piece}");
         }
+    }
+
+    #[test]
+    fn words_that_mean_something_elsewhere_are_not_refused() {
+        for sql in [
+            "SET default_transaction_read_only = on",
+            "SELECT DISTINCT ON (a) * FROM t",
+            "INSERT INTO t VALUES (1) ON CONFLICT (a) DO UPDATE SET b = 1 WHERE excluded.* IS NULL",
+            "SELECT a FROM t ORDER BY a USING >, b USING <",
+            "SELECT * FROM f('') AS x(a _int4, b mine)",
+            "SELECT 1 AS limit, 2 AS where, 3 AS order",
+            "SELECT by, t.limit FROM t",
+            "SELECT a * b, count(*) c, t.* FROM t WHERE a IS DISTINCT FROM null",
+            "SELECT 1 FROM t WHERE a OPERATOR(pg_catalog.=) b",
+            "CREATE TABLE u (a INT, LIKE t)",
+            "CREATE INDEX ON t (a) WITH (fastupdate = on)",
+            "GRANT SELECT ON t TO GROUP g",
+        ] {
+            assert!(parse(sql).is_ok(), "{sql}: {:?}", parse(sql));
+        }
+    }
+
+    #[test]
+    fn what_lacks_an_operand_is_refused_where_it_lacks() {
+        let refused = |sql: &str| parse(sql).unwrap_err().message;
+        for (sql, word) in [
+            ("SELECT a FROM WHERE b", "WHERE"),
+            ("SELECT a, FROM t", "FROM"),
+            ("SELECT a FROM t WHERE", ""),
+            ("SELECT a FROM t WHERE a = AND b", "AND"),
+            ("SELECT a FROM t ORDER a", "a"),
+            ("INSERT t VALUES (1)", "t"),
+            ("SELECT f(a b) FROM t", "b"),
+            ("SELECT * t WHERE b", "t"),
+            ("SELECT a FROM u false", "false"),
+            ("SELECT a b 'x' FROM t", "'x'"),
+            ("SELECT trim(leading from '  a')", "'  a'"),
+        ] {
+            let near = format!("at or near \"{word}\"");
+            let expected = if word.is_empty() { "at end of input" } else { &near };
+            assert_eq!(refused(sql), format!("syntax error {expected}"), "{sql}");
+        }
+        assert_eq!(refused("SELECT nosuch 'x' FROM t"), "type \"nosuch\" does not exist");
+        assert_eq!(refused("SELECT nosuch 'x' FROM"), "syntax error at end of input");
     }
 
     #[test]

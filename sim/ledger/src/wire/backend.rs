@@ -4,7 +4,7 @@ use bytes::{BufMut, BytesMut};
 
 use crate::{
     data::{Type, Value, binary, text},
-    error::{Severity, SqlError},
+    error::{Place, Severity, SqlError},
     sql::Output,
 };
 
@@ -191,7 +191,12 @@ fn report(kind: u8, severity: &str, error: &SqlError, out: &mut BytesMut) {
             (b'c', error.column.as_deref()),
             (b'n', error.constraint.as_deref()),
         ];
-        for (code, field) in fields {
+        let position = match &error.place {
+            Some(Place::At(position)) => Some(position.to_string()),
+            _ => None,
+        };
+        let position = (b'P', position.as_deref());
+        for (code, field) in fields.into_iter().chain([position]) {
             if let Some(field) = field {
                 out.put_u8(code);
                 // A text from a client may hold anything but NUL, which ends a field.

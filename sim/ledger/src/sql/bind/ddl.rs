@@ -67,6 +67,10 @@ fn refuse_clauses(create: &CreateTable) -> Result<()> {
 
 /// The schema that a canonical `CREATE TABLE` describes, and each `CREATE INDEX` behind it; or a `CREATE SEQUENCE`.
 pub(crate) fn schema_from_sql(sql: &str) -> Result<Schema> {
+    read(sql).map_err(SqlError::nowhere)
+}
+
+fn read(sql: &str) -> Result<Schema> {
     match parse::parse(sql)?.as_slice() {
         [Statement::CreateTable(create), indexes @ ..] => {
             let mut schema = schema(create, sql)?;
@@ -181,6 +185,7 @@ impl Builder {
                     &Names::none(&Level::default()),
                     &self.schema,
                     index,
+                    "DEFAULT expressions",
                 )?;
                 self.schema.columns[index].default = Some(default);
             }

@@ -1,9 +1,10 @@
 //! `INSERT`, `UPDATE`, `DELETE`.
 
 use sqlparser::ast::{
-    Assignment, AssignmentTarget, ConflictTarget, Delete as DeleteAst, FromTable, Insert as InsertAst,
-    OnConflict as OnConflictAst, OnConflictAction, OnInsert, Query as QueryAst, SelectItem, SetExpr,
-    TableFactor, TableObject, TableWithJoins, Update as UpdateAst, UpdateTableFromKind,
+    Assignment, AssignmentTarget, ConflictTarget, Delete as DeleteAst, Expr as Ast, FromTable,
+    Insert as InsertAst, ObjectName, OnConflict as OnConflictAst, OnConflictAction, OnInsert,
+    Query as QueryAst, SelectItem, SetExpr, TableFactor, TableObject, TableWithJoins, Update as UpdateAst,
+    UpdateTableFromKind,
 };
 
 use super::{
@@ -12,11 +13,13 @@ use super::{
     fold,
     from::{Item, cross},
     names::{Level, Names, Relation},
-    object_name, place, refuse,
+    object_name, place,
+    position::{at, of_name, start},
+    refuse,
 };
 use crate::{
     data::Value,
-    error::{Result, SqlError, state},
+    error::{Place, Result, SqlError, state},
     sql::{
         plan::{
             Access, ConflictAction, Delete, Expr, Insert, Integrity, OnConflict, Output, Plan, Rows, Scan,
@@ -43,7 +46,7 @@ impl Binder<'_> {
             return Err(SqlError::unsupported("INSERT into anything but a table"));
         };
         let table_name = object_name(name)?;
-        let table = self.find_changed(&table_name)?;
+        let table = self.find_changed(&table_name).map_err(|error| error.at(of_name(name)))?;
         let schema = self.schema(table)?;
         let qualifier = insert.table_alias.as_ref().map_or(table_name, |alias| fold(&alias.alias));
         let targets = if insert.columns.is_empty() {
@@ -52,8 +55,8 @@ impl Binder<'_> {
             target_columns(insert, schema)?
         };
         let rows = match &insert.source {
-            None => Rows::Values(vec![self.row(&[], &[], schema)?]),
-            Some(query) => self.inserted(query, &targets, !insert.columns.is_empty(), schema)?,
+            None => Rows::Values(vec![defaults(schema)]),
+            Some(query) => self.inserted(query, &targets, &insert.columns, schema)?,
         };
         let on_conflict = match &insert.on {
             None => None,
@@ -72,7 +75,7 @@ impl Binder<'_> {
         &mut self,
         query: &QueryAst,
         targets: &[usize],
-        named: bool,
+        names: &[ObjectName],
         schema: &Schema,
     ) -> Result<Rows> {
         if let SetExpr::Values(list) = query.body.as_ref()
@@ -80,11 +83,11 @@ impl Binder<'_> {
             && query.limit_clause.is_none()
             && query.with.is_none()
         {
-            let rows = list.rows.iter().map(|row| self.row(&row.content, targets, schema));
-            return rows.collect::<Result<_>>().map(Rows::Values);
+            let rows: Vec<_> = list.rows.iter().map(|row| row.content.as_slice()).collect();
+            return self.rows(&rows, targets, names, schema).map(Rows::Values);
         }
         let (query, columns) = self.query(query, &Level::default())?;
-        check_width(columns.len(), targets.len(), named)?;
+        check_width(columns.len(), targets.len(), names, || None)?;
         let mut exprs = defaults(schema);
         for (index, (column, target)) in columns.iter().zip(targets).enumerate() {
             let mut bound = typed(Expr::Column(index), column.ty);
@@ -95,20 +98,39 @@ impl Binder<'_> {
         Ok(Rows::Query { query, exprs })
     }
 
-    /// One row with an expression for every column of the table.
-    fn row(&mut self, row: &[sqlparser::ast::Expr], targets: &[usize], schema: &Schema) -> Result<Vec<Expr>> {
-        // Without a column list, columns at the end may be left to their defaults.
-        check_width(row.len(), targets.len(), targets.len() != schema.columns.len())?;
+    /// Rows with an expression for every column of the table.
+    fn rows(
+        &mut self,
+        rows: &[&[Ast]],
+        targets: &[usize],
+        columns: &[ObjectName],
+        schema: &Schema,
+    ) -> Result<Vec<Vec<Expr>>> {
         let level = Level::default();
         let names = Names::none(&level);
-        let mut exprs = defaults(schema);
-        for (expr, target) in row.iter().zip(targets) {
-            if !is_default(expr) {
-                check_insertable(schema, *target)?;
+        let mut bound = Vec::with_capacity(rows.len());
+        for row in rows {
+            // Names and types come first, then the width, then what the columns take.
+            let values = row.iter().map(|value| match is_default(value) {
+                true => Ok(None),
+                false => self.scalar(value, &names, "VALUES").map(Some),
+            });
+            let values = values.collect::<Result<Vec<_>>>()?;
+            if row.len() != rows[0].len() {
+                let place = row.first().and_then(start);
+                return Err(SqlError::syntax("VALUES lists must all be the same length").at(place));
             }
-            exprs[*target] = self.assigned(expr, &names, schema, *target)?;
+            check_width(row.len(), targets.len(), columns, || row.get(targets.len()).and_then(start))?;
+            let mut exprs = defaults(schema);
+            for (value, target) in values.into_iter().zip(targets) {
+                if let Some(value) = value {
+                    check_insertable(schema, *target)?;
+                    exprs[*target] = self.stored(value, schema, *target)?;
+                }
+            }
+            bound.push(exprs);
         }
-        Ok(exprs)
+        Ok(bound)
     }
 
     fn on_conflict(
@@ -160,16 +182,18 @@ impl Binder<'_> {
                 _ => return Err(SqlError::unsupported("this assignment to several columns")),
             };
             for (name, value) in pairs {
-                let name = object_name(name)?;
-                let column = schema.column(&name).ok_or_else(|| unknown_column(&name, schema))?;
+                let (name, place) = (object_name(name)?, of_name(name));
+                let column = schema.column(&name);
+                let column = column.ok_or_else(|| unknown_column(&name, schema).at(place))?;
                 if assignments.iter().any(|(assigned, _)| *assigned == column) {
-                    return Err(SqlError::syntax(format!("multiple assignments to same column \"{name}\"")));
+                    let message = format!("multiple assignments to same column \"{name}\"");
+                    self.rewriting_fails(SqlError::syntax(message));
                 }
                 if is_always_identity(schema, column) && !is_default(value) {
                     let message = format!("column \"{name}\" can only be updated to DEFAULT");
                     return Err(always_identity(message, &name));
                 }
-                assignments.push((column, self.assigned(value, names, schema, column)?));
+                assignments.push((column, self.assigned(value, names, schema, column, "UPDATE")?));
             }
         }
         Ok(assignments)
@@ -184,7 +208,7 @@ impl Binder<'_> {
             return Ok((None, Vec::new()));
         };
         let outer = self.clause.replace("RETURNING");
-        let (exprs, outputs) = self.projection(items, names)?;
+        let (exprs, outputs) = self.projection(items, names, false)?;
         self.clause = outer;
         Ok((Some(exprs), outputs))
     }
@@ -255,7 +279,7 @@ impl Binder<'_> {
             (alias.as_ref().is_some_and(|alias| !alias.columns.is_empty()), "a column alias list"),
         ])?;
         let table_name = object_name(name)?;
-        let table = self.find_changed(&table_name)?;
+        let table = self.find_changed(&table_name).map_err(|error| error.at(of_name(name)))?;
         let schema = self.schema(table)?;
         let qualifier = alias.as_ref().map_or(table_name, |alias| fold(&alias.name));
         let with_id = !others.is_empty();
@@ -292,14 +316,22 @@ impl Binder<'_> {
     }
 }
 
-fn check_width(given: usize, wanted: usize, exactly: bool) -> Result<()> {
+/// Whether there is a value for every column that is named. Where none is, columns at the end may be left to their defaults.
+fn check_width(
+    given: usize,
+    wanted: usize,
+    columns: &[ObjectName],
+    extra: impl FnOnce() -> Option<Place>,
+) -> Result<()> {
     if given > wanted {
-        return Err(SqlError::syntax("INSERT has more expressions than target columns"));
+        return Err(SqlError::syntax("INSERT has more expressions than target columns").at(extra()));
     }
-    if given < wanted && exactly {
-        return Err(SqlError::syntax("INSERT has more target columns than expressions"));
+    match columns.get(given) {
+        Some(column) => {
+            Err(SqlError::syntax("INSERT has more target columns than expressions").at(of_name(column)))
+        }
+        None => Ok(()),
     }
-    Ok(())
 }
 
 fn defaults(schema: &Schema) -> Vec<Expr> {
@@ -309,13 +341,11 @@ fn defaults(schema: &Schema) -> Vec<Expr> {
 fn target_columns(insert: &InsertAst, schema: &Schema) -> Result<Vec<usize>> {
     let mut targets = Vec::with_capacity(insert.columns.len());
     for name in &insert.columns {
-        let name = object_name(name)?;
-        let index = schema.column(&name).ok_or_else(|| unknown_column(&name, schema))?;
+        let (name, place) = (object_name(name)?, of_name(name));
+        let index = schema.column(&name).ok_or_else(|| unknown_column(&name, schema).at(place.clone()))?;
         if targets.contains(&index) {
-            return Err(SqlError::new(
-                state::DUPLICATE_COLUMN,
-                format!("column \"{name}\" specified more than once"),
-            ));
+            let message = format!("column \"{name}\" specified more than once");
+            return Err(SqlError::new(state::DUPLICATE_COLUMN, message).at(place));
         }
         targets.push(index);
     }
@@ -356,7 +386,7 @@ fn arbiter(target: &ConflictTarget, schema: &Schema) -> Result<usize> {
                 .iter()
                 .map(|column| {
                     let name = fold(column);
-                    schema.column(&name).ok_or_else(|| SqlError::no_column(&name))
+                    schema.column(&name).ok_or_else(|| SqlError::no_column(&name).at(at(column.span)))
                 })
                 .collect::<Result<Vec<_>>>()?;
             wanted.sort_unstable();

@@ -8,11 +8,12 @@ use super::{
     fold,
     from::Cte,
     names::Names,
+    position::{location, start, type_place},
     types::{data_type, object_type},
 };
 use crate::{
     data::{Modifier, Type, Value, cast, cast::Context, numeric},
-    error::{Result, SqlError, state},
+    error::{Place, Result, SqlError, state},
     sql::plan::{Aggregate, Comparison, Expr},
     store::{Catalog, Kind, Schema},
 };
@@ -23,10 +24,12 @@ pub(super) struct Typed {
     pub(super) expr: Expr,
     pub(super) ty: Type,
     pub(super) modifier: Modifier,
+    /// Where it begins, if it is written down anywhere.
+    pub(super) place: Option<Place>,
 }
 
 pub(super) fn typed(expr: Expr, ty: Type) -> Typed {
-    Typed { expr, ty, modifier: Modifier::None }
+    Typed { expr, ty, modifier: Modifier::None, place: None }
 }
 
 /// The state of binding one statement.
@@ -44,6 +47,12 @@ pub(super) struct Binder<'a> {
     /// Where aggregates are: allowed, or the clause that forbids them.
     pub(super) clause: Option<&'static str>,
     pub(super) inside_aggregate: bool,
+    /// The same as `clause` for the queries around, the innermost last.
+    pub(super) outer_clauses: Vec<Option<&'static str>>,
+    /// The literals of the next `SELECT` keep their unknown type.
+    pub(super) unsettled: bool,
+    /// What PostgreSQL finds only when it plans a statement that is sound as such.
+    late: Option<Box<SqlError>>,
     subqueries: usize,
     /// The function that changes a sequence, if one is called.
     pub(super) draws: Option<&'static str>,
@@ -74,16 +83,35 @@ impl<'a> Binder<'a> {
             aggregates: Vec::new(),
             clause: None,
             inside_aggregate: false,
+            outer_clauses: Vec::new(),
+            unsettled: false,
+            late: None,
             subqueries: 0,
             draws: None,
             depth: 0,
         })
     }
 
-    /// The types of the parameters and the tables used.
-    pub(super) fn finish(self) -> (Vec<Type>, Box<[usize]>) {
+    /// The types of the parameters, the tables used, and what planning finds.
+    pub(super) fn finish(self) -> (Vec<Type>, Box<[usize]>, Option<Box<SqlError>>) {
         let settled = |ty| if ty == Type::Unknown { Type::Text } else { ty };
-        (self.params.into_iter().map(settled).collect(), self.tables.into())
+        let late = self.late.map(SqlError::nowhere);
+        (self.params.into_iter().map(settled).collect(), self.tables.into(), late)
+    }
+
+    /// Computes constants; what fails is reported when nothing else is wrong. The definition of a table stays as it is written.
+    pub(super) fn folded(&mut self, mut expr: Expr) -> Expr {
+        if self.catalog.is_some()
+            && let Err(error) = expr.fold()
+        {
+            self.late.get_or_insert(error);
+        }
+        expr
+    }
+
+    /// Remembers an error of rewriting, which comes between analysis and planning.
+    pub(super) fn rewriting_fails(&mut self, error: Box<SqlError>) {
+        self.late = Some(error);
     }
 
     /// The number of a table, which the statement uses from now on.
@@ -132,9 +160,11 @@ impl<'a> Binder<'a> {
         }
         let aggregates = std::mem::take(&mut self.aggregates);
         let clause = self.clause.take();
+        self.outer_clauses.push(clause);
         let inside_aggregate = std::mem::take(&mut self.inside_aggregate);
         let bound = bind(self);
         (self.aggregates, self.clause, self.inside_aggregate) = (aggregates, clause, inside_aggregate);
+        self.outer_clauses.pop();
         self.depth -= 1;
         bound
     }
@@ -155,12 +185,19 @@ impl<'a> Binder<'a> {
 
     /// Binds an expression that must be a truth value.
     pub(super) fn truth(&mut self, ast: &Ast, names: &Names<'_>, clause: &str) -> Result<Expr> {
+        let condition = self.flag(ast, names, clause)?;
+        Ok(self.folded(condition))
+    }
+
+    /// Binds the argument of a `construct` that takes a truth value.
+    pub(super) fn flag(&mut self, ast: &Ast, names: &Names<'_>, construct: &str) -> Result<Expr> {
         let bound = self.expr(ast, names)?;
         if !matches!(bound.ty, Type::Bool | Type::Unknown) {
             return Err(SqlError::new(
                 state::DATATYPE_MISMATCH,
-                format!("argument of {clause} must be type boolean, not type {}", bound.ty),
-            ));
+                format!("argument of {construct} must be type boolean, not type {}", bound.ty),
+            )
+            .at(bound.place));
         }
         Ok(self.coerce(bound, Type::Bool)?.expr)
     }
@@ -180,12 +217,13 @@ impl<'a> Binder<'a> {
         names: &Names<'_>,
         schema: &Schema,
         column: usize,
+        clause: &'static str,
     ) -> Result<Expr> {
         let target = &schema.columns[column];
         if is_default(ast) {
             return Ok(target.default.clone().unwrap_or(Expr::Const(Value::Null)));
         }
-        let bound = self.scalar(ast, names, "VALUES")?;
+        let bound = self.scalar(ast, names, clause)?;
         self.stored(bound, schema, column)
     }
 
@@ -198,12 +236,14 @@ impl<'a> Binder<'a> {
                 state::DATATYPE_MISMATCH,
                 format!("column \"{}\" is of type {ty} but expression is of type {}", target.name, bound.ty),
             )
-            .hint("You will need to rewrite or cast the expression."));
+            .hint("You will need to rewrite or cast the expression.")
+            .at(bound.place));
         }
         if bound.ty == ty && bound.modifier == modifier && !matches!(bound.expr, Expr::Const(_)) {
-            return Ok(bound.expr);
+            return Ok(self.folded(bound.expr));
         }
-        Ok(self.cast(bound, ty, modifier, Context::Assignment)?.expr)
+        let stored = self.cast(bound, ty, modifier, Context::Assignment)?.expr;
+        Ok(self.folded(stored))
     }
 
     /// Gives a literal or parameter that nothing else decided the type text.
@@ -218,7 +258,8 @@ impl<'a> Binder<'a> {
             _ => Err(SqlError::new(
                 state::DATATYPE_MISMATCH,
                 format!("an expression of type {} cannot be used as {to}", bound.ty),
-            )),
+            )
+            .at(bound.place)),
         }
     }
 
@@ -241,12 +282,26 @@ impl<'a> Binder<'a> {
                 from = Type::Text;
             }
         }
+        let place = bound.place;
         let expr = match bound.expr {
-            Expr::Const(value) => Expr::Const(cast::convert(value, from, to, modifier, context)?),
+            // A literal is read at once; whether it fits is another question.
+            Expr::Const(value) if bound.ty == Type::Unknown && self.catalog.is_some() => {
+                let value = cast::convert(value, from, to, Modifier::None, context)
+                    .map_err(|error| error.at(place.clone()))?;
+                if modifier == Modifier::None || value.is_null() {
+                    Expr::Const(value)
+                } else {
+                    Expr::Cast { expr: Box::new(Expr::Const(value)), from: to, to, modifier, context }
+                }
+            }
+            // A definition shows constants in the type that they have there.
+            Expr::Const(value) if self.catalog.is_none() => {
+                Expr::Const(cast::convert(value, from, to, modifier, context)?)
+            }
             expr if modifier == Modifier::None && same_form(from, to) => expr,
             expr => Expr::Cast { expr: Box::new(expr), from, to, modifier, context },
         };
-        Ok(Typed { expr, ty: to, modifier })
+        Ok(Typed { expr, ty: to, modifier, place })
     }
 
     /// Binds any expression.
@@ -257,7 +312,10 @@ impl<'a> Binder<'a> {
         }
         let bound = self.expr_at_depth(ast, names);
         self.depth -= 1;
-        bound
+        match bound {
+            Ok(bound) => Ok(Typed { place: start(ast), ..bound }),
+            Err(error) => Err(error.at_with(|| location(ast))),
+        }
     }
 
     fn expr_at_depth(&mut self, ast: &Ast, names: &Names<'_>) -> Result<Typed> {
@@ -287,7 +345,7 @@ impl<'a> Binder<'a> {
                 if let Some(ty) = object_type(ty) {
                     return self.call(ty.internal_name(), &[expr], names);
                 }
-                let (ty, modifier) = data_type(ty)?;
+                let (ty, modifier) = data_type(ty).map_err(|error| error.at(type_place(ast)))?;
                 let bound = self.expr(expr, names)?;
                 if cast::allowed(bound.ty, ty).is_none() {
                     return Err(SqlError::new(
@@ -328,7 +386,8 @@ impl<'a> Binder<'a> {
             Ast::Function(function) => self.function(function, names)?,
             Ast::TypedString(string) => {
                 let (ty, modifier) = data_type(&string.data_type)?;
-                let literal = self.literal(&string.value.value)?;
+                let mut literal = self.literal(&string.value.value)?;
+                literal.place = start(ast);
                 self.cast(literal, ty, modifier, Context::Explicit)?
             }
             Ast::Subquery(query) => self.scalar_subquery(query, names)?,
@@ -418,7 +477,7 @@ impl<'a> Binder<'a> {
     }
 }
 
-/// Whether it is the word `DEFAULT`.
+/// Whether a value is the word `DEFAULT`.
 pub(super) fn is_default(ast: &Ast) -> bool {
     matches!(ast, Ast::Identifier(ident) if ident.quote_style.is_none() && ident.value.eq_ignore_ascii_case("default"))
 }

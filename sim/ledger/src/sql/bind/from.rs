@@ -11,7 +11,9 @@ use super::{
     expr::Binder,
     fold,
     names::{Level, Named, Names, Relation, ambiguous},
-    object_name, qualified_name, refuse,
+    object_name,
+    position::of_name,
+    qualified_name, refuse,
 };
 use crate::{
     data::{Modifier, Type},
@@ -221,9 +223,9 @@ impl Binder<'_> {
             return Ok(Item { source: Source::System { table, filter: None }, relations });
         }
         if let Some(schema) = schema.filter(|schema| schema != "public") {
-            return Err(SqlError::no_table(&format!("{schema}.{table_name}")));
+            return Err(SqlError::no_table(&format!("{schema}.{table_name}")).at(of_name(name)));
         }
-        let table = self.find_relation(&table_name)?;
+        let table = self.find_relation(&table_name).map_err(|error| error.at(of_name(name)))?;
         let schema = self.schema(table)?;
         let columns = schema.columns.iter().map(|column| Output {
             name: column.name.clone(),

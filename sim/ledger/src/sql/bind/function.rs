@@ -9,7 +9,9 @@ use super::{
     expr::{Binder, Typed, excerpt, typed},
     from::no_set_function,
     names::Names,
-    object_name, refuse,
+    object_name,
+    operator::{no_operator, no_unique_operator},
+    refuse,
     subquery::array_of,
 };
 use crate::{
@@ -77,10 +79,7 @@ impl Binder<'_> {
         names: &Names<'_>,
     ) -> Result<Typed> {
         if let Some(clause) = self.clause {
-            return Err(SqlError::new(
-                state::GROUPING_ERROR,
-                format!("aggregate functions are not allowed in {clause}"),
-            ));
+            return Err(not_allowed(clause));
         }
         if self.inside_aggregate {
             return Err(SqlError::new(state::GROUPING_ERROR, "aggregate function calls cannot be nested"));
@@ -105,7 +104,27 @@ impl Binder<'_> {
         }
         let filter = filter.map(|filter| self.truth(filter, names, "FILTER")).transpose()?;
         self.inside_aggregate = false;
+        self.refuse_outer(args.iter().map(|arg| &arg.expr).chain(&filter))?;
         self.aggregate(name, args, Details { distinct, filter, order })
+    }
+
+    /// An aggregate over nothing but what an enclosing query gives is one of that query (PostgreSQL 16 docs, §4.2.7).
+    fn refuse_outer<'e>(&self, exprs: impl Iterator<Item = &'e Expr>) -> Result<()> {
+        let (mut own, mut outer) = (false, false);
+        for expr in exprs {
+            expr.visit(&mut |expr| match expr {
+                Expr::Arg(_) => outer = true,
+                Expr::Column(_) | Expr::Excluded(_) => own = true,
+                _ => {}
+            });
+        }
+        match self.outer_clauses.last() {
+            Some(clause) if outer && !own => Err(match clause {
+                Some(clause) => not_allowed(clause),
+                None => SqlError::unsupported("an aggregate of an enclosing query"),
+            }),
+            _ => Ok(()),
+        }
     }
 
     fn aggregate(&mut self, name: &str, mut args: Vec<Typed>, details: Details) -> Result<Typed> {
@@ -140,6 +159,7 @@ impl Binder<'_> {
             }
             ("json_agg", [_]) => (F::JsonAgg, None, Type::Json),
             ("jsonb_agg", [_]) => (F::JsonAgg, None, Type::Jsonb),
+            ("avg" | "sum", [Type::Unknown]) => return Err(no_unique_function(name, &types)),
             _ => return Err(no_function(name, &types)),
         };
         let mut exprs = Vec::with_capacity(args.len());
@@ -148,7 +168,8 @@ impl Binder<'_> {
                 Some(ty) => self.coerce(arg, ty)?,
                 None => self.settle(arg)?,
             };
-            exprs.push(arg.expr);
+            let expr = self.folded(arg.expr);
+            exprs.push(expr);
         }
         let Details { distinct, filter, order } = details;
         if distinct && order.iter().any(|key| !exprs.contains(&key.expr)) {
@@ -195,18 +216,19 @@ impl Binder<'_> {
                 typed(Expr::Now, Type::Timestamptz)
             }
             "coalesce" if !args.is_empty() => {
-                let (args, ty) = self.alike(args, "COALESCE")?;
-                typed(Expr::Coalesce(args), ty)
+                let (args, ty, modifier) = self.alike(args, "COALESCE")?;
+                Typed { modifier, ..typed(Expr::Coalesce(args), ty) }
             }
             "greatest" | "least" if !args.is_empty() => {
                 let greatest = name == "greatest";
-                let (args, ty) = self.alike(args, if greatest { "GREATEST" } else { "LEAST" })?;
-                typed(Expr::Extreme { greatest, args }, ty)
+                let construct = if greatest { "GREATEST" } else { "LEAST" };
+                let (args, ty, modifier) = self.alike(args, construct)?;
+                Typed { modifier, ..typed(Expr::Extreme { greatest, args }, ty) }
             }
             "nullif" if args.len() == 2 => {
-                let (mut args, ty) = self.alike(args, "NULLIF")?;
+                let mut args = args;
                 let right = args.remove(1);
-                typed(Expr::NullIf(Box::new(args.remove(0)), Box::new(right)), ty)
+                self.null_if(args.remove(0), right)?
             }
             _ => self.call_bound(name, args)?,
         })
@@ -221,14 +243,23 @@ impl Binder<'_> {
     /// A call of the function of the registry that fits best (PostgreSQL 16 docs, §10.3).
     pub(super) fn call_bound(&mut self, name: &str, args: Vec<Typed>) -> Result<Typed> {
         let types: Vec<Type> = args.iter().map(|arg| arg.ty).collect();
-        let function = function::resolve(name, &types).ok_or_else(|| {
-            if function::is_operator(name)
-                && let [left, right] = types.as_slice()
-            {
-                super::operator::no_operator(&format!("{left} {name} {right}"))
-            } else {
-                no_function(name, &types)
+        match types.as_slice() {
+            [Type::Unknown, Type::Unknown] if matches!(name, "#>" | "#>>" | "@>" | "<@") => {
+                return Err(no_unique_operator(&format!("unknown {name} unknown")));
             }
+            // Of json or of jsonb.
+            [Type::Unknown, key @ (Type::Unknown | Type::Text | Type::Int2 | Type::Int4)]
+                if matches!(name, "->" | "->>") =>
+            {
+                return Err(no_unique_operator(&format!("unknown {name} {key}")));
+            }
+            // There is one of network addresses, too.
+            [Type::Unknown] if name == "trunc" => return Err(no_unique_function(name, &types)),
+            _ => {}
+        }
+        let function = function::resolve(name, &types).ok_or_else(|| match types.as_slice() {
+            [left, right] if function::is_operator(name) => no_operator(&format!("{left} {name} {right}")),
+            _ => no_function(name, &types),
         })?;
         match function.name {
             "nextval" => self.draws = Some("nextval()"),
@@ -278,10 +309,12 @@ impl Binder<'_> {
         source: &Ast,
         names: &Names<'_>,
     ) -> Result<Typed> {
-        let field =
-            typed(Expr::Const(Value::from(field.to_string().to_lowercase().trim_matches('\''))), Type::Text);
+        let field = typed(
+            Expr::Const(Value::from(field.to_string().to_lowercase().trim_matches('\''))),
+            Type::Unknown,
+        );
         let source = self.expr(source, names)?;
-        self.call_bound("extract", vec![field, source])
+        self.call_syntax("extract", vec![field, source])
     }
 
     pub(super) fn substring(
@@ -299,7 +332,17 @@ impl Binder<'_> {
         if let Some(length) = length {
             args.push(self.expr(length, names)?);
         }
-        self.call_bound("substring", args)
+        self.call_syntax("substring", args)
+    }
+
+    /// A call that is written with words between the arguments: PostgreSQL looks for it in its own schema only.
+    fn call_syntax(&mut self, name: &str, args: Vec<Typed>) -> Result<Typed> {
+        self.call_bound(name, args).map_err(|mut error| {
+            if error.state == state::UNDEFINED_FUNCTION {
+                error.message = error.message.replacen("function ", "function pg_catalog.", 1);
+            }
+            error
+        })
     }
 
     pub(super) fn trim(
@@ -313,7 +356,7 @@ impl Binder<'_> {
         if let Some(what) = what {
             args.push(self.expr(what, names)?);
         }
-        self.call_bound(trim_name(side), args)
+        self.call_syntax(trim_name(side), args)
     }
 }
 
@@ -324,6 +367,17 @@ pub(super) fn trim_name(side: Option<TrimWhereField>) -> &'static str {
         Some(TrimWhereField::Leading) => "ltrim",
         Some(TrimWhereField::Trailing) => "rtrim",
     }
+}
+
+fn not_allowed(clause: &str) -> Box<SqlError> {
+    let place = if clause == "JOIN/ON" { "JOIN conditions" } else { clause };
+    SqlError::new(state::GROUPING_ERROR, format!("aggregate functions are not allowed in {place}"))
+}
+
+fn no_unique_function(name: &str, types: &[Type]) -> Box<SqlError> {
+    let types: Vec<String> = types.iter().map(ToString::to_string).collect();
+    SqlError::new(state::AMBIGUOUS_FUNCTION, format!("function {name}({}) is not unique", types.join(", ")))
+        .hint("Could not choose a best candidate function. You might need to add explicit type casts.")
 }
 
 fn no_function(name: &str, types: &[Type]) -> Box<SqlError> {

@@ -15,6 +15,7 @@ mod group;
 mod names;
 mod operator;
 mod place;
+mod position;
 mod query;
 mod reference;
 mod sequence;
@@ -54,12 +55,13 @@ pub(crate) fn bind(statement: &Statement, declared: &[u32], catalog: &Catalog<'_
         other => session::control(other)?,
     };
     let draws = binder.draws;
-    let (params, tables) = binder.finish();
+    let (params, tables, unplannable) = binder.finish();
     Ok(Prepared {
         declared: declared.into(),
         params,
         columns: Arc::from(columns),
         plan,
+        unplannable,
         draws,
         tables,
         schema: catalog.version(),

@@ -60,7 +60,7 @@ pub(super) struct Named {
 
 impl Named {
     pub(super) fn typed(&self) -> Typed {
-        Typed { expr: self.expr.clone(), ty: self.ty, modifier: self.modifier }
+        Typed { expr: self.expr.clone(), ty: self.ty, modifier: self.modifier, place: None }
     }
 }
 

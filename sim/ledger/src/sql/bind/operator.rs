@@ -19,8 +19,13 @@ impl Binder<'_> {
     }
 
     pub(super) fn is(&mut self, ast: &Ast, value: bool, negated: bool, names: &Names<'_>) -> Result<Typed> {
-        let bound = self.expr(ast, names)?;
-        let expr = Box::new(self.coerce(bound, Type::Bool)?.expr);
+        let construct = match (value, negated) {
+            (true, false) => "IS TRUE",
+            (true, true) => "IS NOT TRUE",
+            (false, false) => "IS FALSE",
+            (false, true) => "IS NOT FALSE",
+        };
+        let expr = Box::new(self.flag(ast, names, construct)?);
         Ok(typed(Expr::Is { expr, value, negated }, Type::Bool))
     }
 
@@ -36,11 +41,14 @@ impl Binder<'_> {
     }
 
     pub(super) fn unary(&mut self, op: UnaryOperator, ast: &Ast, names: &Names<'_>) -> Result<Typed> {
+        if op == UnaryOperator::Not {
+            return Ok(typed(Expr::Not(Box::new(self.flag(ast, names, "NOT")?)), Type::Bool));
+        }
         let bound = self.expr(ast, names)?;
         match op {
-            UnaryOperator::Not => {
-                Ok(typed(Expr::Not(Box::new(self.coerce(bound, Type::Bool)?.expr)), Type::Bool))
-            }
+            UnaryOperator::Minus if bound.ty == Type::Unknown => Err(no_unique_operator("- unknown")),
+            // Of the prefix operators the one of the preferred type is meant.
+            UnaryOperator::Plus if bound.ty == Type::Unknown => self.coerce(bound, Type::Float8),
             UnaryOperator::Plus if bound.ty.is_number() => Ok(bound),
             UnaryOperator::Minus if bound.ty.is_number() => match &bound.expr {
                 // A literal, not a cast of one, whose type stays: `-3::bigint` is a bigint.
@@ -51,7 +59,11 @@ impl Binder<'_> {
                 _ => Ok(typed(Expr::Negate { expr: Box::new(bound.expr), ty: bound.ty }, bound.ty)),
             },
             UnaryOperator::Minus if bound.ty == Type::Interval => self.call_bound("-", vec![bound]),
-            UnaryOperator::Minus | UnaryOperator::Plus => Err(no_operator(&format!("{op} {}", bound.ty))),
+            UnaryOperator::Minus | UnaryOperator::Plus => {
+                Err(no_operator(&format!("{op} {}", bound.ty)).hint(
+                    "No operator matches the given name and argument type. You might need to add an explicit type cast.",
+                ))
+            }
             other => Err(SqlError::unsupported(format!("the operator {other}"))),
         }
     }
@@ -68,10 +80,9 @@ impl Binder<'_> {
         }
         let arithmetic = match op {
             BinaryOperator::And | BinaryOperator::Or => {
-                let (left, right) = (self.expr(left, names)?, self.expr(right, names)?);
-                let (left, right) =
-                    (self.coerce(left, Type::Bool)?.expr, self.coerce(right, Type::Bool)?.expr);
-                let join = if *op == BinaryOperator::And { Expr::And } else { Expr::Or };
+                let (word, join): (_, fn(_, _) -> _) =
+                    if *op == BinaryOperator::And { ("AND", Expr::And) } else { ("OR", Expr::Or) };
+                let (left, right) = (self.flag(left, names, word)?, self.flag(right, names, word)?);
                 return Ok(typed(join(Box::new(left), Box::new(right)), Type::Bool));
             }
             BinaryOperator::StringConcat => return self.concat(left, right, names),
@@ -108,8 +119,11 @@ impl Binder<'_> {
             other => return Err(SqlError::unsupported(format!("the operator {other}"))),
         };
         let (left, right) = (self.expr(left, names)?, self.expr(right, names)?);
+        if (left.ty, right.ty) == (Type::Unknown, Type::Unknown) {
+            return Err(no_unique_operator(&format!("unknown {op} unknown")));
+        }
         let number = |ty: Type| ty.is_number() || ty == Type::Unknown;
-        if !number(left.ty) || !number(right.ty) || left.ty == right.ty && left.ty == Type::Unknown {
+        if !number(left.ty) || !number(right.ty) {
             return self.call_bound(&op.to_string(), vec![left, right]);
         }
         let (left, right, ty) = self.unify(left, &op.to_string(), right)?;
@@ -127,10 +141,7 @@ impl Binder<'_> {
         if let (Ast::Tuple(left), Ast::Tuple(right)) = (left, right) {
             return self.compare_rows(op, sign, left, right, names);
         }
-        let (left, right, ty) = self.unified(left, sign, right, names)?;
-        if ty == Type::Jsonb && !matches!(op, Comparison::Equal | Comparison::NotEqual) {
-            return Err(SqlError::unsupported("the order of jsonb values"));
-        }
+        let (left, right, _) = self.unified(left, sign, right, names)?;
         Ok(Expr::Compare { op, left: Box::new(left), right: Box::new(right) })
     }
 
@@ -178,10 +189,13 @@ impl Binder<'_> {
         negated: bool,
         names: &Names<'_>,
     ) -> Result<Typed> {
-        let (expr, pattern, ty) = self.unified(expr, "~", pattern, names)?;
-        if !ty.is_string() {
-            return Err(no_operator(&format!("{ty} ~ {ty}")));
-        }
+        let sign = match (any_case, negated) {
+            (false, false) => "~",
+            (false, true) => "!~",
+            (true, false) => "~*",
+            (true, true) => "!~*",
+        };
+        let (expr, pattern) = self.texts(expr, sign, pattern, names)?;
         Ok(typed(
             Expr::Regex { expr: Box::new(expr), pattern: Box::new(pattern), any_case, negated },
             Type::Bool,
@@ -207,20 +221,46 @@ impl Binder<'_> {
         Ok((self.coerce(left, ty)?.expr, self.coerce(right, ty)?.expr, ty))
     }
 
-    /// Binds several expressions of one common type, as `CASE` and `coalesce` need them.
-    pub(super) fn alike(&mut self, exprs: Vec<Typed>, construct: &str) -> Result<(Vec<Expr>, Type)> {
+    /// Binds several expressions of one common type, as `CASE` and `coalesce` need them. Its modifier is theirs if all have
+    /// the same.
+    pub(super) fn alike(
+        &mut self,
+        exprs: Vec<Typed>,
+        construct: &str,
+    ) -> Result<(Vec<Expr>, Type, Modifier)> {
         let mut ty = Type::Unknown;
         for bound in exprs.iter().filter(|bound| bound.ty != Type::Unknown) {
-            ty = common_type(ty, bound.ty).ok_or_else(|| {
+            ty = result_type(ty, bound.ty).ok_or_else(|| {
                 SqlError::new(
                     state::DATATYPE_MISMATCH,
                     format!("{construct} types {ty} and {} cannot be matched", bound.ty),
                 )
+                .at(bound.place.clone())
             })?;
         }
         let ty = if ty == Type::Unknown { Type::Text } else { ty };
+        let modifier = exprs.first().map_or(Modifier::None, |first| first.modifier);
+        let all_alike = exprs.iter().all(|bound| bound.ty == ty && bound.modifier == modifier);
+        let modifier = if all_alike { modifier } else { Modifier::None };
         let exprs = exprs.into_iter().map(|bound| Ok(self.coerce(bound, ty)?.expr)).collect::<Result<_>>()?;
-        Ok((exprs, ty))
+        Ok((exprs, ty, modifier))
+    }
+
+    /// `nullif`: a comparison that answers with its left side, which keeps its type unless the comparison needs another.
+    pub(super) fn null_if(&mut self, left: Typed, right: Typed) -> Result<Typed> {
+        let kept = left.ty.is_number() && right.ty.is_number() && !is_wider(right.ty, left.ty)
+            || left.ty == right.ty
+            || right.ty == Type::Unknown;
+        let (own, modifier) = (left.ty, if kept { left.modifier } else { Modifier::None });
+        let place = right.place.clone();
+        let (left, right, ty) = self.unify(left, "=", right)?;
+        let ty = match own {
+            // Integers of different widths compare as they are.
+            own if own.is_integer() && ty.is_integer() => own,
+            _ => ty,
+        };
+        let expr = Expr::NullIf(Box::new(left), Box::new(right));
+        Ok(Typed { modifier, place, ..typed(expr, ty) })
     }
 
     pub(super) fn in_list(
@@ -244,10 +284,12 @@ impl Binder<'_> {
         for item in list {
             exprs.push(self.expr(item, names)?);
         }
-        let (first, sample) = (exprs[0].ty, exprs.iter().map(|bound| bound.ty).find(|ty| *ty != exprs[0].ty));
-        let (mut exprs, _) = self
-            .alike(exprs, "IN")
-            .map_err(|_| no_operator(&format!("{first} = {}", sample.unwrap_or(first))))?;
+        let first = exprs[0].ty;
+        let other = exprs[1..].iter().map(|bound| bound.ty).find(|ty| result_type(first, *ty).is_none());
+        if let Some(other) = other {
+            return Err(no_operator(&format!("{first} = {other}")));
+        }
+        let (mut exprs, ..) = self.alike(exprs, "IN")?;
         let expr = Box::new(exprs.remove(0));
         Ok(typed(Expr::In { expr, list: exprs, negated }, Type::Bool))
     }
@@ -260,14 +302,27 @@ impl Binder<'_> {
         negated: bool,
         names: &Names<'_>,
     ) -> Result<Typed> {
-        let (expr, pattern, ty) = self.unified(expr, if any_case { "~~*" } else { "~~" }, pattern, names)?;
-        if !ty.is_string() {
-            return Err(no_operator(&format!("{ty} ~~ {ty}")));
-        }
+        let sign = match (any_case, negated) {
+            (false, false) => "~~",
+            (false, true) => "!~~",
+            (true, false) => "~~*",
+            (true, true) => "!~~*",
+        };
+        let (expr, pattern) = self.texts(expr, sign, pattern, names)?;
         Ok(typed(
             Expr::Like { expr: Box::new(expr), pattern: Box::new(pattern), any_case, negated },
             Type::Bool,
         ))
+    }
+
+    /// Both sides of an operator that takes texts only.
+    fn texts(&mut self, left: &Ast, sign: &str, right: &Ast, names: &Names<'_>) -> Result<(Expr, Expr)> {
+        let (left, right) = (self.expr(left, names)?, self.expr(right, names)?);
+        let text = |ty: Type| ty.is_string() || ty == Type::Unknown;
+        if !text(left.ty) || !text(right.ty) {
+            return Err(no_operator(&format!("{} {sign} {}", left.ty, right.ty)));
+        }
+        Ok((self.coerce(left, Type::Text)?.expr, self.coerce(right, Type::Text)?.expr))
     }
 
     fn concat(&mut self, left: &Ast, right: &Ast, names: &Names<'_>) -> Result<Typed> {
@@ -301,10 +356,7 @@ impl Binder<'_> {
         for CaseWhen { condition, result } in conditions {
             tests.push(match operand {
                 Some(operand) => self.comparison(Comparison::Equal, "=", operand, condition, names)?,
-                None => {
-                    let bound = self.expr(condition, names)?;
-                    self.coerce(bound, Type::Bool)?.expr
-                }
+                None => self.flag(condition, names, "CASE/WHEN")?,
             });
             results.push(self.expr(result, names)?);
         }
@@ -312,9 +364,13 @@ impl Binder<'_> {
             Some(otherwise) => self.expr(otherwise, names)?,
             None => typed(Expr::Const(Value::Null), Type::Unknown),
         });
-        let (mut results, ty) = self.alike(results, "CASE")?;
-        let otherwise = results.pop().map(Box::new);
-        Ok(typed(Expr::Case { branches: tests.into_iter().zip(results).collect(), otherwise }, ty))
+        // PostgreSQL looks at the `ELSE` first.
+        results.rotate_right(1);
+        let (results, ty, modifier) = self.alike(results, "CASE")?;
+        let mut results = results.into_iter();
+        let otherwise = results.next().map(Box::new);
+        let expr = Expr::Case { branches: tests.into_iter().zip(results).collect(), otherwise };
+        Ok(Typed { modifier, ..typed(expr, ty) })
     }
 }
 
@@ -362,6 +418,20 @@ pub(super) fn common_type(a: Type, b: Type) -> Option<Type> {
     }
 }
 
+/// The type of what is either one or the other expression (PostgreSQL 16 docs, §10.5): the first unless only it converts.
+pub(super) fn result_type(a: Type, b: Type) -> Option<Type> {
+    if a.is_string() && b.is_string() { Some(a) } else { common_type(a, b) }
+}
+
+fn is_wider(a: Type, b: Type) -> bool {
+    a != b && !(a.is_integer() && b.is_integer()) && common_type(a, b) == Some(a)
+}
+
+pub(super) fn no_unique_operator(operator: &str) -> Box<SqlError> {
+    SqlError::new(state::AMBIGUOUS_FUNCTION, format!("operator is not unique: {operator}"))
+        .hint("Could not choose a best candidate operator. You might need to add explicit type casts.")
+}
+
 pub(super) fn no_operator(operator: &str) -> Box<SqlError> {
     SqlError::new(state::UNDEFINED_FUNCTION, format!("operator does not exist: {operator}")).hint(
         "No operator matches the given name and argument types. You might need to add explicit type casts.",
@@ -371,7 +441,8 @@ pub(super) fn no_operator(operator: &str) -> Box<SqlError> {
 /// Whether it is a number as it was written, with any signs before it.
 fn is_literal(ast: &Ast) -> bool {
     match ast {
-        Ast::Value(_) => true,
+        // With an exponent it is no integer, whatever its value.
+        Ast::Value(value) => !value.to_string().contains(['e', 'E']),
         Ast::Nested(inner) | Ast::UnaryOp { op: UnaryOperator::Minus, expr: inner } => is_literal(inner),
         _ => false,
     }

@@ -8,7 +8,7 @@ use sqlparser::ast::{
     Distinct as DistinctAst, Expr as Ast, Fetch, GroupByExpr, LimitClause, LockClause, LockType, NonBlock,
     ObjectNamePart, OrderBy, OrderByExpr, OrderByKind, OrderBySort, Query as QueryAst, Select as SelectAst,
     SelectItem, SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, TableFactor,
-    Value as Literal, With,
+    UnaryOperator, Value as Literal, With,
 };
 
 use super::{
@@ -18,11 +18,15 @@ use super::{
     from::{Cte, Item},
     group::Grouping,
     names::{Level, Named, Names, missing_from},
-    object_name, output_name, place, refuse,
+    object_name,
+    operator::result_type,
+    output_name, place,
+    position::{at, of_name, start},
+    refuse,
 };
 use crate::{
-    data::{Modifier, Type, Value},
-    error::{Result, SqlError, state},
+    data::{Modifier, Type, Value, cast, cast::Context},
+    error::{Place, Result, SqlError, state},
     sql::{
         extension,
         plan::{
@@ -134,7 +138,8 @@ impl Binder<'_> {
         let mut columns: Vec<Vec<_>> = vec![Vec::with_capacity(rows.len()); width];
         for row in rows {
             if row.len() != width {
-                return Err(SqlError::syntax("VALUES lists must all be the same length"));
+                let place = row.first().and_then(start);
+                return Err(SqlError::syntax("VALUES lists must all be the same length").at(place));
             }
             for (column, expr) in columns.iter_mut().zip(*row) {
                 column.push(self.scalar(expr, &names, "VALUES")?);
@@ -143,8 +148,8 @@ impl Binder<'_> {
         let mut outputs = Vec::with_capacity(width);
         let mut lists = Vec::with_capacity(width);
         for (index, column) in columns.into_iter().enumerate() {
-            let (exprs, ty) = self.alike(column, "VALUES")?;
-            outputs.push(Output { name: format!("column{}", index + 1), ty, modifier: Modifier::None });
+            let (exprs, ty, modifier) = self.alike(column, "VALUES")?;
+            outputs.push(Output { name: format!("column{}", index + 1), ty, modifier });
             lists.push(exprs.into_iter());
         }
         let rows = rows.iter().map(|_| lists.iter_mut().filter_map(Iterator::next).collect()).collect();
@@ -170,26 +175,36 @@ impl Binder<'_> {
             SetQuantifier::None | SetQuantifier::Distinct => false,
             _ => return Err(SqlError::unsupported("BY NAME")),
         };
-        let (left, left_columns) = self.set_expr(left, level)?;
-        let (right, right_columns) = self.set_expr(right, level)?;
+        let place = first_item(right);
+        let (left, left_columns) = self.branch(left, level)?;
+        let (right, right_columns) = self.branch(right, level)?;
         if left_columns.len() != right_columns.len() {
-            return Err(SqlError::syntax(format!("each {op} query must have the same number of columns")));
+            let message = format!("each {op} query must have the same number of columns");
+            return Err(SqlError::syntax(message).at(place));
         }
         let mut columns = Vec::with_capacity(left_columns.len());
         for (a, b) in left_columns.iter().zip(&right_columns) {
-            let ty = super::operator::common_type(a.ty, b.ty).ok_or_else(|| {
+            let ty = result_type(a.ty, b.ty).ok_or_else(|| {
                 SqlError::new(
                     state::DATATYPE_MISMATCH,
                     format!("{op} types {} and {} cannot be matched", a.ty, b.ty),
                 )
+                .at(place.clone())
             })?;
-            let modifier = if a.modifier == b.modifier { a.modifier } else { Modifier::None };
+            let alike = (a.ty, a.modifier) == (b.ty, b.modifier);
+            let modifier = if alike { a.modifier } else { Modifier::None };
             columns.push(Output { name: a.name.clone(), ty, modifier });
         }
         let query = |body| Query { body, order: Vec::new(), limit: None, offset: None };
         let left = self.retyped(query(left), &left_columns, &columns, level)?;
         let right = self.retyped(query(right), &right_columns, &columns, level)?;
         Ok((Body::Set(Box::new(SetOperation { kind, all, left, right })), columns))
+    }
+
+    /// A side of a set operation: the other side has a say in the types of its literals.
+    fn branch(&mut self, body: &SetExpr, level: &Level<'_>) -> Result<(Body, Vec<Output>)> {
+        self.unsettled = matches!(body, SetExpr::Select(_));
+        self.set_expr(body, level)
     }
 
     /// The same rows with columns of other types.
@@ -234,10 +249,11 @@ impl Binder<'_> {
         order_by: Option<&OrderBy>,
         level: &Level<'_>,
     ) -> Result<(Select, Vec<OrderKey>, Vec<Output>)> {
+        let unsettled = std::mem::take(&mut self.unsettled);
         refuse_clauses(select)?;
         let Item { source, relations } = self.from(&select.from, level)?;
         let names = Names::new(level, relations);
-        let (mut projection, columns) = self.projection(&select.projection, &names)?;
+        let (mut projection, columns) = self.projection(&select.projection, &names, unsettled)?;
         let filter = select.selection.as_ref().map(|ast| self.condition(ast, &names, "WHERE")).transpose()?;
         let mut order = match order_by {
             Some(order_by) => self.order(order_by, &columns, &projection, &names)?,
@@ -325,7 +341,8 @@ impl Binder<'_> {
                     Some(position) => Ok(projection[position].clone()),
                     None => {
                         let bound = self.scalar(ast, names, "GROUP BY")?;
-                        Ok(self.settle(bound)?.expr)
+                        let key = self.settle(bound)?.expr;
+                        Ok(self.folded(key))
                     }
                 }
             })
@@ -356,7 +373,7 @@ impl Binder<'_> {
         let bound = self.expr(&key.expr, names)?;
         check_sortable(bound.ty)?;
         let expr = self.settle(bound)?.expr;
-        order_key(key, expr)
+        order_key(key, self.folded(expr))
     }
 
     /// The order of a query whose rows have no names but those of its columns.
@@ -414,7 +431,12 @@ impl Binder<'_> {
 
     fn count(&mut self, ast: &Ast, level: &Level<'_>, clause: &'static str) -> Result<Expr> {
         let bound = self.scalar(ast, &Names::none(level), clause)?;
-        Ok(self.coerce(bound, Type::Int8)?.expr)
+        if cast::allowed(bound.ty, Type::Int8).is_none_or(|context| context > Context::Assignment) {
+            let message = format!("argument of {clause} must be type bigint, not type {}", bound.ty);
+            return Err(SqlError::new(state::DATATYPE_MISMATCH, message).at(bound.place));
+        }
+        let count = self.cast(bound, Type::Int8, Modifier::None, Context::Assignment)?.expr;
+        Ok(self.folded(count))
     }
 
     /// Binds a `SELECT` or `RETURNING` list.
@@ -422,6 +444,7 @@ impl Binder<'_> {
         &mut self,
         items: &[SelectItem],
         names: &Names<'_>,
+        unsettled: bool,
     ) -> Result<(Vec<Expr>, Vec<Output>)> {
         let (mut exprs, mut outputs) = (Vec::new(), Vec::new());
         for item in items {
@@ -430,7 +453,10 @@ impl Binder<'_> {
                 SelectItem::ExprWithAlias { expr, alias } => (expr, fold(alias)),
                 SelectItem::Wildcard(options) if *options == Default::default() => {
                     if names.relations.is_empty() {
-                        return Err(SqlError::syntax("SELECT * with no tables specified is not valid"));
+                        let place = at(options.wildcard_token.0.span);
+                        return Err(
+                            SqlError::syntax("SELECT * with no tables specified is not valid").at(place)
+                        );
                     }
                     let columns = names.relations.iter().flat_map(|relation| &relation.columns);
                     star(columns.filter(|column| !column.hidden), &mut exprs, &mut outputs);
@@ -440,7 +466,8 @@ impl Binder<'_> {
                     if *options == Default::default() =>
                 {
                     let qualifier = object_name(name)?;
-                    let relation = names.relation(&qualifier).ok_or_else(|| missing_from(&qualifier))?;
+                    let relation = names.relation(&qualifier);
+                    let relation = relation.ok_or_else(|| missing_from(&qualifier).at(of_name(name)))?;
                     star(relation.columns.iter(), &mut exprs, &mut outputs);
                     continue;
                 }
@@ -448,8 +475,9 @@ impl Binder<'_> {
             };
             let bound = self.expr(ast, names)?;
             let modifier = bound.modifier;
-            let bound = self.settle(bound)?;
-            exprs.push(bound.expr);
+            let bound = if unsettled { bound } else { self.settle(bound)? };
+            let expr = self.folded(bound.expr);
+            exprs.push(expr);
             outputs.push(Output { name, ty: bound.ty, modifier });
         }
         Ok((exprs, outputs))
@@ -528,6 +556,17 @@ fn handed_on(level: &Level<'_>) -> Vec<Expr> {
     (0..level.arg_count()).map(Expr::Arg).collect()
 }
 
+/// Where the first output of a query begins.
+fn first_item(body: &SetExpr) -> Option<Place> {
+    match body {
+        SetExpr::Select(select) => match select.projection.first()? {
+            SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => start(expr),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 fn contains_aggregate(expr: &Expr) -> bool {
     let mut found = false;
     expr.visit(&mut |expr| found |= matches!(expr, Expr::Aggregate(_)));
@@ -536,7 +575,6 @@ fn contains_aggregate(expr: &Expr) -> bool {
 
 fn check_sortable(ty: Type) -> Result<()> {
     match ty {
-        Type::Jsonb => Err(SqlError::unsupported("the order of jsonb values")),
         Type::Json => Err(SqlError::new(
             state::UNDEFINED_FUNCTION,
             "could not identify an ordering operator for type json",
@@ -579,17 +617,27 @@ fn output_position(key: &Ast, columns: &[Output], clause: &str) -> Result<Option
                         state::INVALID_COLUMN_REFERENCE,
                         format!("{clause} position {digits} is not in select list"),
                     )
+                    .at(at(value.span))
                 })
             }
             Literal::Placeholder(_) => Ok(None),
-            _ => Err(SqlError::syntax(format!("non-integer constant in {clause}"))),
+            _ => Err(SqlError::syntax(format!("non-integer constant in {clause}")).at(at(value.span))),
         },
+        Ast::UnaryOp { op: UnaryOperator::Minus, expr } if is_whole(expr) => Err(SqlError::new(
+            state::INVALID_COLUMN_REFERENCE,
+            format!("{clause} position -{expr} is not in select list"),
+        )
+        .at(start(key))),
         Ast::Identifier(ident) => {
             let name = fold(ident);
             Ok(columns.iter().position(|column| column.name == name))
         }
         _ => Ok(None),
     }
+}
+
+fn is_whole(ast: &Ast) -> bool {
+    matches!(ast, Ast::Value(value) if matches!(&value.value, Literal::Number(digits, _) if digits.parse::<u32>().is_ok()))
 }
 
 /// What leads the order of `SELECT DISTINCT` must be what is distinct (PostgreSQL 16 docs, SELECT).

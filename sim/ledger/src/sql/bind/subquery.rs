@@ -29,7 +29,7 @@ impl Binder<'_> {
         let (query, columns, args) = self.subquery(ast, names)?;
         let column = only_column(&columns)?;
         let (ty, modifier) = (column.ty, column.modifier);
-        Ok(Typed { expr: self.subquery_expr(Usage::Scalar, query, args), ty, modifier })
+        Ok(Typed { expr: self.subquery_expr(Usage::Scalar, query, args), ty, modifier, place: None })
     }
 
     /// `ARRAY(SELECT …)`.
@@ -143,7 +143,7 @@ impl Binder<'_> {
         if elements.is_empty() {
             return Ok(typed(Expr::Array(Vec::new()), Type::Array(&Type::Text)));
         }
-        let (elements, ty) = self.alike(elements, "ARRAY")?;
+        let (elements, ty, _) = self.alike(elements, "ARRAY")?;
         Ok(typed(Expr::Array(elements), array_of(ty)?))
     }
 

@@ -16,7 +16,7 @@ pub(crate) use reference::{Child, Integrity, Links, Parent};
 
 use crate::{
     data::{Modifier, Type},
-    error::SqlError,
+    error::{Result, SqlError},
     store::{Origins, RowLock, TableLock},
 };
 
@@ -30,6 +30,8 @@ pub(crate) struct Prepared {
     /// The columns of the answer; empty when it has no rows.
     pub(crate) columns: Arc<[Output]>,
     pub(crate) plan: Plan,
+    /// Why it cannot be run although it is sound: a constant has no value.
+    pub(crate) unplannable: Option<Box<SqlError>>,
     /// What it does to a sequence although it is a query: `nextval()` or `setval()`.
     pub(crate) draws: Option<&'static str>,
     /// The tables that it reads and writes.
@@ -39,6 +41,12 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
+    /// # Errors
+    /// When a constant of the statement has no value: PostgreSQL says so when it plans the statement, whatever rows there are.
+    pub(crate) fn planned(&self) -> Result<()> {
+        self.unplannable.clone().map_or(Ok(()), Err)
+    }
+
     /// The locks that it needs on the tables it uses: what it changes or locks comes first among them.
     pub(crate) fn table_locks(&self) -> impl Iterator<Item = (usize, TableLock)> {
         let (strongest, all) = match &self.plan {
