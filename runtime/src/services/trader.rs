@@ -36,7 +36,7 @@ use std::{sync::Arc, time::Duration};
 
 pub use self::{
     gates::GatesConfig,
-    journal::FILE as JOURNAL_FILE,
+    journal::{FILE as JOURNAL_FILE, sealed_file as sealed_journal_file},
     outbox::{FILE as OUTBOX_FILE, held_in as held_in_outbox},
 };
 use env::{Env, fact};

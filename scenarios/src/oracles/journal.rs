@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use broker::Event as Truth;
 use runtime::{
     core::journal::{Chain, Event, LineHash, read},
-    services::trader::JOURNAL_FILE,
+    services::trader::{JOURNAL_FILE, sealed_journal_file},
 };
 use sim::{Invariant, View, invariant};
 
@@ -17,6 +17,8 @@ struct Image {
     chain: Chain,
     /// How much of the current file has been read.
     read: usize,
+    /// Where the current file will be when it is full.
+    sealed: String,
     /// The orders whose intent is there.
     intended: BTreeSet<String>,
     /// Bits were flipped in it, which the trader finds out when it next reads it.
@@ -24,9 +26,14 @@ struct Image {
 }
 
 impl Image {
-    /// Reads on; says what is missing.
+    /// Reads on, first what was put away since the last time; says what is missing.
     fn catch_up(&mut self, host: &str, view: &View<'_>) -> Result<(), String> {
-        let read = view.durable(host, JOURNAL_FILE, |file| self.read_on(file.unwrap_or_default()));
+        let sealed = std::mem::take(&mut self.sealed);
+        let mut read = view.durable(host, &sealed, |file| file.map_or(Ok(()), |file| self.read_on(file)));
+        self.sealed = sealed;
+        if read.is_ok() {
+            read = view.durable(host, JOURNAL_FILE, |file| self.read_on(file.unwrap_or_default()));
+        }
         read.map_err(|missing| format!("{host}: {missing}"))
     }
 
@@ -46,6 +53,9 @@ impl Image {
             if let Event::Intent { order, .. } = &record.event {
                 self.intended.insert(order.to_string());
             }
+        }
+        if let (0, Some(first)) = (from, reading.records.first()) {
+            self.sealed = sealed_journal_file(first.seq);
         }
         (self.read, self.chain) = (from + reading.intact, reading.chain);
         match reading.holes.first() {

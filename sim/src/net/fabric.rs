@@ -216,9 +216,13 @@ impl Fabric {
         let closed = orphan && !segment.payload.is_empty();
         self.answers_due |= answered_at_once || stale || closed;
         if segment.flags.rst {
-            self.flows.remove(&flow_key);
+            // The stack never forgets a handshake that is reset, and with it the port stays in use; one that is left alone
+            // goes with its listener.
+            let unfinished = self.flows.remove(&flow_key).is_some_and(|flow| flow.half_open);
             self.flows.remove(&back);
-            deliver.push(packet);
+            if !unfinished {
+                deliver.push(packet);
+            }
         } else if stale || closed {
             // Nobody is there to read: the machine answers with a reset and forgets the connection.
             let latency = self.latency(now, to, from, 0);
@@ -395,18 +399,22 @@ impl Fabric {
         if powered {
             return;
         }
-        for (flow_key, flow) in self.flows.iter_mut().filter(|(key, _)| key.from.host == host) {
-            flow.stalled.clear();
-            deliver.push(reset(flow_key.back()));
+        let of_host: Vec<FlowKey> = self.flows.keys().filter(|key| key.from.host == host).copied().collect();
+        for flow_key in of_host {
+            if let Some(flow) = self.flows.get_mut(&flow_key) {
+                flow.stalled.clear();
+            }
+            // Half of a handshake goes with its listener; see `arrive`.
+            if !self.flows.get(&flow_key.back()).is_some_and(|back| back.half_open) {
+                deliver.push(reset(flow_key.back()));
+            }
         }
     }
 
-    /// Takes away the sockets that closed processes of a host have left: those on one port, or, before a new process starts,
-    /// all there are. Some belonged to no process yet: a peer that gave up connecting leaves its half of a handshake.
+    /// Takes away the sockets that closed processes of a host have left, on one port or on all.
     pub(crate) fn reap(&mut self, host: usize, port: Option<u16>, deliver: &mut Vec<Packet>) {
         let left = |(FlowKey { from, .. }, flow): &(&FlowKey, &Flow)| {
-            let without_process = flow.orphan || (port.is_none() && flow.has_sent());
-            from.host == host && port.is_none_or(|port| from.port == port) && without_process
+            from.host == host && flow.orphan && port.is_none_or(|port| from.port == port)
         };
         let left: Vec<FlowKey> = self.flows.iter().filter(left).map(|(flow_key, _)| *flow_key).collect();
         for flow_key in left {

@@ -34,6 +34,8 @@ pub(crate) struct Flow {
     pub(crate) orphan: bool,
     /// The sender has sent its FIN.
     pub(crate) finished: bool,
+    /// The sender has asked for the connection and not yet confirmed it: the receiver has half of a handshake.
+    pub(crate) half_open: bool,
     /// What the receiver has acknowledged, as far as the sender knows.
     pub(crate) acknowledged: u32,
     seq: u32,
@@ -55,11 +57,9 @@ impl Flow {
         self.window = segment.window;
         self.freed = 0;
         self.finished |= segment.flags.fin;
-    }
-
-    /// Whether the sender has a socket: it has sent something, if only its answer to a SYN, which takes a number.
-    pub(crate) fn has_sent(&self) -> bool {
-        self.seq != 0
+        if !segment.flags.rst {
+            self.half_open = segment.flags.syn && !segment.flags.ack;
+        }
     }
 
     /// Whether the sender waits, or will soon wait, to hear what has arrived: it has much under way, or opens or closes.

@@ -287,6 +287,11 @@ fn sealed_name(first: u64) -> String {
     format!("journal-{first:012}.jsonl")
 }
 
+/// Where a full file of the journal is on the trader's disk that begins with the line `first`.
+pub fn sealed_file(first: u64) -> String {
+    format!("{DIRECTORY}/{}", sealed_name(first))
+}
+
 fn is_sealed(name: &str) -> bool {
     name.starts_with("journal-") && name.ends_with(".jsonl")
 }
