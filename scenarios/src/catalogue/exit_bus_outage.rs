@@ -38,8 +38,7 @@ fn verify(check: &mut Checks) {
         "the panic event follows within 5.5 s of the bus's return",
         secs(1),
         |view: &View<'_>| {
-            let back =
-                view.named("host.started").filter(|event| &*event.host == BUS).last().map(|event| event.at);
+            let back = view.named("host.started").rfind(|event| &*event.host == BUS).map(|event| event.at);
             let panic = view.named("panic.published").next().map(|event| event.at).ok_or("there was none")?;
             let back = back.ok_or("the bus never started")?;
             let after = panic.since(back);

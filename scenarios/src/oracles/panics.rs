@@ -93,10 +93,11 @@ fn no_entry_after_a_panic() -> Invariant {
                 Truth::OrderReceived(order) if !order.reduce_only && !order.close_position => {
                     entries.insert(order.client_order_id.clone());
                 }
-                Truth::OrderAccepted { client_order_id, .. } if entries.contains(client_order_id) => {
-                    if panic.is_some_and(|panic| view.now().since(panic) > STOPPED_WITHIN) {
-                        return Err(format!("{client_order_id} was accepted"));
-                    }
+                Truth::OrderAccepted { client_order_id, .. }
+                    if entries.contains(client_order_id)
+                        && panic.is_some_and(|panic| view.now().since(panic) > STOPPED_WITHIN) =>
+                {
+                    return Err(format!("{client_order_id} was accepted"));
                 }
                 _ => {}
             }

@@ -1,3 +1,5 @@
+//! The breaker, transition by transition, and what no sequence of inputs may break.
+
 use proptest::prelude::*;
 
 use super::{BreakerState::*, *};

@@ -1,3 +1,5 @@
+//! The queue, case by case, and what no sequence of inputs may break.
+
 use proptest::prelude::*;
 
 use super::*;
