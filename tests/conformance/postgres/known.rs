@@ -43,17 +43,17 @@ pub const KNOWN: &[Tolerated] = &[
     },
     Tolerated {
         scope: "ledger sessions",
-        request: "modifiers: *",
-        real: "*",
-        ours: "*:-1*",
-        reason: "PostgreSQL describes a portal by its plan, where `coalesce` or `UNION ALL` may have become one of their parts; the description of the statement agrees",
-    },
-    Tolerated {
-        scope: "ledger sessions",
         request: "message: *",
         real: "syntax error at or near *",
         ours: "*",
         reason: "the same SQLSTATE; the parser stops at another word than PostgreSQL's grammar",
+    },
+    Tolerated {
+        scope: "ledger sessions",
+        request: "modifiers: *",
+        real: "*",
+        ours: "*:-1*",
+        reason: "PostgreSQL describes a portal by its plan, where `coalesce` or `UNION ALL` may have become one of their parts; the description of the statement agrees",
     },
     Tolerated {
         scope: "ledger sessions",
