@@ -343,7 +343,7 @@ pub fn column<'a, T: tokio_postgres::types::FromSql<'a>>(row: &'a Row, name: &st
 /// Reads a column of TIMESTAMPTZ.
 ///
 /// # Errors
-/// As [`column`].
+/// As [`column()`].
 pub fn time_column(row: &Row, name: &str) -> Result<WallTime, LedgerError> {
     let time: SystemTime = column(row, name)?;
     let since_1970 = time.duration_since(UNIX_EPOCH).unwrap_or_default();
